@@ -1,0 +1,57 @@
+package seam
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Start describes a span to be started: what [trace.SpanStartOption]s would say, as a struct.
+type Start struct {
+	Name string
+	Kind trace.SpanKind
+
+	// Parent is a remote parent that is not in the context. The zero value means that the
+	// context has the parent, if there is one.
+	Parent trace.SpanContext
+
+	// NewRoot starts a new trace whatever the context and Parent say.
+	NewRoot bool
+
+	// Links and Attrs are copied; the caller keeps the slices.
+	Links []trace.Link
+	Attrs []attribute.KeyValue
+
+	// Time is when the span started. Zero means now.
+	Time time.Time
+}
+
+// A Starter is a [trace.Tracer] that starts a span from a struct. Middlewares use it where
+// their tracer has it.
+type Starter interface {
+	trace.Tracer
+
+	// StartSpan does what Start does. If it records, the span copies what SetAttributes,
+	// AddEvent and AddLink are given, so the caller may use the slices again.
+	StartSpan(ctx context.Context, s Start) (context.Context, trace.Span)
+
+	// AsksAttributes reports whether the sampler looks at Start.Attrs. If it does not, the
+	// caller need not build them before it knows that the span records.
+	AsksAttributes() bool
+}
+
+// A Sampler is an [sdktrace.Sampler] that is told the parent's span context, where otherwise a
+// context would have to be made to hold it.
+type Sampler interface {
+	sdktrace.Sampler
+
+	// Sample decides as ShouldSample does. parent is the parent's span context, whether or
+	// not p.ParentContext holds it; everything else in p.ParentContext counts.
+	Sample(parent trace.SpanContext, p sdktrace.SamplingParameters) sdktrace.SamplingResult
+
+	// AsksAttributes reports whether Sample looks at p.Attributes.
+	AsksAttributes() bool
+}
