@@ -1,0 +1,79 @@
+package span
+
+// A span is its own context. context.WithValue would make a second object for each span, only to
+// answer one question: which span is current?
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// spanKey is the key under which OpenTelemetry's API looks for the current span. It is not
+// exported, but a context is told it when it is asked.
+var spanKey = func() any {
+	var asked keyListener
+	trace.SpanFromContext(&asked)
+	return asked.key
+}()
+
+// keyListener is a context that remembers the last key it was asked for.
+type keyListener struct {
+	context.Context
+	key any
+}
+
+func (c *keyListener) Value(key any) any {
+	c.key = key
+	return nil
+}
+
+// Value answers with s where the current span is asked for. Everything else is the parent
+// context's to answer.
+func (s *recording) Value(key any) any {
+	if key == spanKey {
+		return s
+	}
+	return s.Context.Value(key)
+}
+
+// context returns the context that holds s: s itself. Should a later OpenTelemetry find the
+// current span without asking for a key, spanKey is nil, and this is the ordinary way.
+func (s *recording) context() context.Context {
+	if spanKey == nil {
+		return trace.ContextWithSpan(s.Context, s)
+	}
+	return s
+}
+
+// unsampled is a span that only has a span context, for what is called downstream.
+type unsampled struct {
+	noop.Span
+	context.Context
+
+	provider *Provider
+	sc       trace.SpanContext
+}
+
+// newUnsampled returns a span that does not record, and the context that holds it.
+func newUnsampled(ctx context.Context, p *Provider, sc trace.SpanContext) (context.Context, trace.Span) {
+	s := &unsampled{Context: ctx, provider: p, sc: sc}
+	if spanKey == nil {
+		return trace.ContextWithSpan(ctx, s), s
+	}
+	return s, s
+}
+
+func (s *unsampled) Value(key any) any {
+	if key == spanKey {
+		return s
+	}
+	return s.Context.Value(key)
+}
+
+// SpanContext returns the context that children of this span take over.
+func (s *unsampled) SpanContext() trace.SpanContext { return s.sc }
+
+// TracerProvider returns the provider that started the span.
+func (s *unsampled) TracerProvider() trace.TracerProvider { return s.provider }

@@ -1,0 +1,149 @@
+package span
+
+// How much one span may hold.
+
+import (
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// Limits bound what one span holds. Zero means the default, a negative number no limit. What
+// goes beyond a limit is dropped, and counted on the span.
+//
+// Spec: OpenTelemetry Trace SDK, Span Limits, https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-limits
+type Limits struct {
+	_ struct{} // keyed literals only, so a new field breaks nobody
+
+	// Attributes of a span. Default: 128. Later ones are dropped.
+	Attributes int
+
+	// Events of a span. Default: 128. The oldest are dropped: what happened just before the
+	// end tells more.
+	Events int
+
+	// Links of a span. Default: 128. The oldest are dropped.
+	Links int
+
+	// AttributesPerEvent and AttributesPerLink. Default: 128. Later ones are dropped.
+	AttributesPerEvent int
+	AttributesPerLink  int
+
+	// ValueLength is how many characters a string value may have, also inside of slices and
+	// maps. Longer ones are cut. Default: no limit.
+	ValueLength int
+}
+
+const (
+	defaultCount = 128
+	noLimit      = -1
+
+	// maxDepth is how deeply slices and maps may be nested. What is deeper becomes an empty
+	// value, as in OpenTelemetry's SDK: an encoder's stack must not depend on its input.
+	maxDepth = 64
+)
+
+func (l Limits) withDefaults() Limits {
+	for _, n := range []*int{&l.Attributes, &l.Events, &l.Links, &l.AttributesPerEvent, &l.AttributesPerLink} {
+		if *n == 0 {
+			*n = defaultCount
+		}
+	}
+	if l.ValueLength == 0 {
+		l.ValueLength = noLimit
+	}
+	return l
+}
+
+// within reports whether one more than n is within limit.
+func within(n, limit int) bool { return limit < 0 || n < limit }
+
+// trim returns attrs without duplicate keys and, past limit, without the rest. It works in
+// place. The second result is how many were dropped for the limit or for having no key.
+func (l *Limits) trim(attrs []attribute.KeyValue, limit int) ([]attribute.KeyValue, int) {
+	kept, dropped := attrs[:0], 0
+	for _, kv := range attrs {
+		switch i := indexOf(kept, kv.Key); {
+		case !kv.Valid():
+			dropped++
+		case i >= 0:
+			kept[i] = l.value(kv, maxDepth)
+		case within(len(kept), limit):
+			kept = append(kept, l.value(kv, maxDepth))
+		default:
+			dropped++
+		}
+	}
+	return kept, dropped
+}
+
+// indexOf looks along attrs. Spans have a dozen attributes and their keys differ in length more
+// often than not, so this beats a map up to the default limit.
+func indexOf(attrs []attribute.KeyValue, key attribute.Key) int {
+	for i := range attrs {
+		if attrs[i].Key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+// value returns kv with its value brought within the limits.
+func (l *Limits) value(kv attribute.KeyValue, depth int) attribute.KeyValue {
+	switch kv.Value.Type() {
+	case attribute.STRING:
+		if l.ValueLength >= 0 {
+			kv.Value = attribute.StringValue(cut(kv.Value.AsString(), l.ValueLength))
+		}
+	case attribute.STRINGSLICE:
+		if l.ValueLength >= 0 {
+			values := kv.Value.AsStringSlice()
+			for i := range values {
+				values[i] = cut(values[i], l.ValueLength)
+			}
+			kv.Value = attribute.StringSliceValue(values)
+		}
+	case attribute.SLICE, attribute.MAP:
+		kv.Value = l.nested(kv.Value, depth-1)
+	}
+	return kv
+}
+
+// nested returns a slice or map with each value brought within the limits, and a map's keys
+// unique: of a key that stands twice the last value counts, as for a span's own attributes.
+func (l *Limits) nested(v attribute.Value, depth int) attribute.Value {
+	if depth < 0 {
+		return attribute.Value{}
+	}
+	if v.Type() == attribute.SLICE {
+		values := v.AsSlice()
+		for i := range values {
+			values[i] = l.value(attribute.KeyValue{Value: values[i]}, depth).Value
+		}
+		return attribute.SliceValue(values...)
+	}
+	pairs := v.AsMap()
+	unique := pairs[:0]
+	for _, kv := range pairs {
+		kv = l.value(kv, depth)
+		if i := indexOf(unique, kv.Key); i >= 0 {
+			unique[i] = kv
+		} else {
+			unique = append(unique, kv)
+		}
+	}
+	return attribute.MapValue(unique...)
+}
+
+// cut returns the first n characters of s. A byte that is not UTF-8 counts as one.
+func cut(s string, n int) string {
+	if len(s) <= n { // no more bytes, so no more characters
+		return s
+	}
+	end := 0
+	for ; n > 0 && end < len(s); n-- {
+		_, width := utf8.DecodeRuneInString(s[end:])
+		end += width
+	}
+	return s[:end]
+}
