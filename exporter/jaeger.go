@@ -1,0 +1,213 @@
+package exporter
+
+// Jaeger's own model, in Thrift.
+//
+// Spec: jaeger-idl, jaeger.thrift, https://github.com/jaegertracing/jaeger-idl; and OpenTelemetry to
+// Jaeger Transformation, https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/jaeger/
+
+import (
+	"encoding/binary"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/meshtrace/meshtrace/internal/seam"
+)
+
+// jaegerThrift writes Batch structs in the binary protocol, as the collector's port 14268 takes
+// them.
+type jaegerThrift struct{}
+
+func (jaegerThrift) contentType() string { return "application/vnd.apache.thrift.binary" }
+
+// appendBatch writes a Batch: the process, and the spans.
+func (jaegerThrift) appendBatch(dst []byte, b *batch) []byte {
+	dst = appendThriftField(dst, thriftStruct, 1) // Batch.process
+	dst = appendProcess(dst, b.resource().Attributes())
+	dst, spans := openThriftList(dst, 2) // Batch.spans
+	b.each(func(_ *seam.Origin, span []byte) { dst = append(dst, span...) })
+	closeThriftList(dst, spans, b.spans)
+	return append(dst, thriftStop)
+}
+
+// appendProcess writes the resource. Jaeger keeps the service's name apart from its tags.
+func appendProcess(dst []byte, attrs []attribute.KeyValue) []byte {
+	service := "unknown_service"
+	for _, kv := range attrs {
+		if kv.Key == semconv.ServiceNameKey {
+			service = text(kv.Value.AsString())
+		}
+	}
+	dst = appendThriftString(dst, 1, service) // Process.serviceName
+	dst, tags := openThriftList(dst, 2)       // Process.tags
+	n := 0
+	for i := range attrs {
+		if attrs[i].Key != semconv.ServiceNameKey {
+			dst = appendTag(dst, string(attrs[i].Key), attrs[i].Value)
+			n++
+		}
+	}
+	closeThriftList(dst, tags, n)
+	return append(dst, thriftStop)
+}
+
+// appendSpan writes a Span.
+func (jaegerThrift) appendSpan(dst []byte, r *seam.Record) []byte {
+	traceID := r.SpanContext.TraceID()
+	dst = appendThriftI64(dst, 1, lowHalf(traceID))
+	dst = appendThriftI64(dst, 2, highHalf(traceID))
+	dst = appendThriftI64(dst, 3, spanNumber(r.SpanContext.SpanID()))
+	dst = appendThriftI64(dst, 4, spanNumber(r.Parent.SpanID()))
+	dst = appendThriftString(dst, 5, text(r.Name))
+	if len(r.Links) > 0 {
+		dst = appendReferences(dst, r.Links)
+	}
+	const sampled = 1
+	dst = appendThriftI32(dst, 7, sampled)
+	dst = appendThriftI64(dst, 8, r.Start.UnixMicro())
+	dst = appendThriftI64(dst, 9, int64(r.End.Sub(r.Start)/time.Microsecond))
+	dst, tags := openThriftList(dst, 10)
+	n := len(r.Attrs)
+	for i := range r.Attrs {
+		dst = appendTag(dst, string(r.Attrs[i].Key), r.Attrs[i].Value)
+	}
+	dst, n = appendSpanTags(dst, n, r)
+	closeThriftList(dst, tags, n)
+	if len(r.Events) > 0 {
+		dst = appendLogs(dst, r.Events)
+	}
+	return append(dst, thriftStop)
+}
+
+// appendSpanTags writes what OpenTelemetry has fields for and Jaeger does not. n is the number of
+// tags before; it returns the number after.
+func appendSpanTags(dst []byte, n int, r *seam.Record) ([]byte, int) {
+	tag := func(key, value string) {
+		if value != "" {
+			dst = appendStringTag(dst, key, value)
+			n++
+		}
+	}
+	number := func(key string, value int) {
+		if value > 0 {
+			dst = appendTag(dst, key, attribute.IntValue(value))
+			n++
+		}
+	}
+	if r.Kind != trace.SpanKindInternal {
+		tag("span.kind", r.Kind.String())
+	}
+	tag("otel.scope.name", r.Origin.Scope.Name)
+	tag("otel.scope.version", r.Origin.Scope.Version)
+	if r.SpanContext.TraceState().Len() > 0 {
+		tag("w3c.tracestate", r.SpanContext.TraceState().String())
+	}
+	switch r.Status.Code {
+	case codes.Ok:
+		tag("otel.status_code", "OK")
+	case codes.Error:
+		tag("otel.status_code", "ERROR")
+		tag("otel.status_description", r.Status.Description)
+		dst = appendTag(dst, "error", attribute.BoolValue(true))
+		n++
+	}
+	number("otel.dropped_attributes_count", r.DroppedAttrs)
+	number("otel.dropped_events_count", r.DroppedEvents)
+	number("otel.dropped_links_count", r.DroppedLinks)
+	return dst, n
+}
+
+// appendReferences writes links. The parent is no reference: it has a field of its own.
+func appendReferences(dst []byte, links []sdktrace.Link) []byte {
+	const followsFrom = 1
+	dst, list := openThriftList(dst, 6)
+	for i := range links {
+		id := links[i].SpanContext.TraceID()
+		dst = appendThriftI32(dst, 1, followsFrom)
+		dst = appendThriftI64(dst, 2, lowHalf(id))
+		dst = appendThriftI64(dst, 3, highHalf(id))
+		dst = appendThriftI64(dst, 4, spanNumber(links[i].SpanContext.SpanID()))
+		dst = append(dst, thriftStop)
+	}
+	closeThriftList(dst, list, len(links))
+	return dst
+}
+
+// appendLogs writes events. The name becomes a field named event.
+func appendLogs(dst []byte, events []sdktrace.Event) []byte {
+	dst, list := openThriftList(dst, 11)
+	for i := range events {
+		e := &events[i]
+		dst = appendThriftI64(dst, 1, e.Time.UnixMicro())
+		var fields int
+		dst, fields = openThriftList(dst, 2)
+		dst = appendStringTag(dst, "event", e.Name)
+		for _, kv := range e.Attributes {
+			dst = appendTag(dst, string(kv.Key), kv.Value)
+		}
+		n := 1 + len(e.Attributes)
+		if e.DroppedAttributeCount > 0 {
+			dst = appendTag(dst, "otel.event.dropped_attributes_count", attribute.IntValue(e.DroppedAttributeCount))
+			n++
+		}
+		closeThriftList(dst, fields, n)
+		dst = append(dst, thriftStop)
+	}
+	closeThriftList(dst, list, len(events))
+	return dst
+}
+
+// The numbers of TagType, and with them which value field is set: 3 plus the number.
+const (
+	tagString = 0
+	tagDouble = 1
+	tagBool   = 2
+	tagLong   = 3
+	tagBinary = 4
+
+	tagValue = 3
+)
+
+// appendTag writes a Tag. Jaeger has no lists and maps; they become JSON text.
+func appendTag(dst []byte, key string, v attribute.Value) []byte {
+	switch v.Type() {
+	case attribute.BOOL:
+		dst = appendTagHead(dst, key, tagBool)
+		dst = appendThriftBool(dst, tagValue+tagBool, v.AsBool())
+	case attribute.INT64:
+		dst = appendTagHead(dst, key, tagLong)
+		dst = appendThriftI64(dst, tagValue+tagLong, v.AsInt64())
+	case attribute.FLOAT64:
+		dst = appendTagHead(dst, key, tagDouble)
+		dst = appendThriftDouble(dst, tagValue+tagDouble, v.AsFloat64())
+	case attribute.BYTESLICE:
+		dst = appendTagHead(dst, key, tagBinary)
+		dst = appendThriftString(dst, tagValue+tagBinary, v.AsByteSlice())
+	case attribute.STRING:
+		return appendStringTag(dst, key, v.AsString())
+	default:
+		return appendStringTag(dst, key, v.String())
+	}
+	return append(dst, thriftStop)
+}
+
+func appendStringTag(dst []byte, key, value string) []byte {
+	dst = appendTagHead(dst, key, tagString)
+	dst = appendThriftString(dst, tagValue+tagString, text(value))
+	return append(dst, thriftStop)
+}
+
+func appendTagHead(dst []byte, key string, kind int32) []byte {
+	dst = appendThriftString(dst, 1, text(key))
+	return appendThriftI32(dst, 2, kind)
+}
+
+func highHalf(id trace.TraceID) int64 { return int64(binary.BigEndian.Uint64(id[:8])) }
+func lowHalf(id trace.TraceID) int64  { return int64(binary.BigEndian.Uint64(id[8:])) }
+
+// spanNumber returns the span ID as Jaeger's Thrift has it. The zero ID, no parent, is 0.
+func spanNumber(id trace.SpanID) int64 { return int64(binary.BigEndian.Uint64(id[:])) }

@@ -1,0 +1,69 @@
+package exporter
+
+// Spans from OpenTelemetry's SDK: read as records, so that there is one encoder for all.
+
+import (
+	"sync"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/meshtrace/meshtrace/internal/seam"
+)
+
+// readSpan fills r with what s says.
+func (e *Exporter) readSpan(r *seam.Record, s sdktrace.ReadOnlySpan) {
+	*r = seam.Record{
+		Name:          s.Name(),
+		SpanContext:   s.SpanContext(),
+		Parent:        s.Parent(),
+		Kind:          s.SpanKind(),
+		Start:         s.StartTime(),
+		End:           s.EndTime(),
+		Attrs:         s.Attributes(),
+		Events:        s.Events(),
+		Links:         s.Links(),
+		Status:        s.Status(),
+		DroppedAttrs:  s.DroppedAttributes(),
+		DroppedEvents: s.DroppedEvents(),
+		DroppedLinks:  s.DroppedLinks(),
+		Origin:        e.origins.of(s.InstrumentationScope(), s.Resource()),
+	}
+}
+
+// origins knows an Origin by its content, so that spans of one tracer share the pointer.
+type origins struct {
+	mu        sync.Mutex
+	known     map[originKey]*seam.Origin
+	resources map[attribute.Distinct]*resource.Resource
+}
+
+type originKey struct {
+	scope    instrumentation.Scope
+	resource attribute.Distinct
+}
+
+// maxOrigins bounds what is remembered. A program that makes tracers without end pays with a
+// scope of its own for each span, not with its memory.
+const maxOrigins = 1000
+
+func (o *origins) of(scope instrumentation.Scope, res *resource.Resource) *seam.Origin {
+	key := originKey{scope, res.Equivalent()}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if origin, ok := o.known[key]; ok {
+		return origin
+	}
+	if o.known == nil || len(o.known) >= maxOrigins {
+		o.known = make(map[originKey]*seam.Origin)
+		o.resources = make(map[attribute.Distinct]*resource.Resource)
+	}
+	if same, ok := o.resources[key.resource]; ok {
+		res = same
+	}
+	origin := &seam.Origin{Scope: scope, Resource: res}
+	o.known[key], o.resources[key.resource] = origin, res
+	return origin
+}

@@ -1,0 +1,283 @@
+package exporter
+
+// OTLP in protobuf's wire format, appended field by field: no message objects are made.
+//
+// Spec: opentelemetry-proto 1.x, trace.proto, common.proto, resource.proto, trace_service.proto,
+// https://github.com/open-telemetry/opentelemetry-proto
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/meshtrace/meshtrace/internal/seam"
+)
+
+const contentTypeOTLP = "application/x-protobuf"
+
+// otlp writes ExportTraceServiceRequest messages.
+type otlp struct{}
+
+func (otlp) contentType() string { return contentTypeOTLP }
+
+// appendBatch writes the resource once, and each scope once with all of its spans.
+func (otlp) appendBatch(dst []byte, b *batch) []byte {
+	dst, request := openMessage(dst, 1) // ExportTraceServiceRequest.resource_spans
+	dst, res := openMessage(dst, 1)     // ResourceSpans.resource
+	dst = appendKeyValues(dst, 1, b.resource().Attributes())
+	dst = closeMessage(dst, res)
+	origins, bytes := b.origins()
+	for i, origin := range origins {
+		dst = slices.Grow(dst, bytes[i])
+		var scope int
+		dst, scope = openMessage(dst, 2) // ResourceSpans.scope_spans
+		dst = appendScope(dst, 1, origin.Scope)
+		b.each(func(o *seam.Origin, span []byte) {
+			if o == origin {
+				dst = append(dst, span...) // ScopeSpans.spans, with tag and length
+			}
+		})
+		dst = appendString(dst, 3, origin.Scope.SchemaURL)
+		dst = closeMessage(dst, scope)
+	}
+	dst = appendString(dst, 3, b.resource().SchemaURL())
+	return closeMessage(dst, request)
+}
+
+func appendScope(dst []byte, field protowire.Number, s instrumentation.Scope) []byte {
+	dst, scope := openMessage(dst, field)
+	dst = appendString(dst, 1, s.Name)
+	dst = appendString(dst, 2, s.Version)
+	dst = appendKeyValues(dst, 3, s.Attributes.ToSlice())
+	return closeMessage(dst, scope)
+}
+
+// appendSpan writes one ScopeSpans.spans field.
+func (otlp) appendSpan(dst []byte, r *seam.Record) []byte {
+	dst, span := openMessage(dst, 2)
+	dst = appendSpanContext(dst, r.SpanContext)
+	if r.Parent.SpanID().IsValid() {
+		id := r.Parent.SpanID()
+		dst = appendBytes(dst, 4, id[:])
+	}
+	dst = appendString(dst, 5, r.Name)
+	dst = appendInt(dst, 6, int64(r.Kind)) // the numbers are the same
+	dst = appendTime(dst, 7, r.Start)
+	dst = appendTime(dst, 8, r.End)
+	dst = appendKeyValues(dst, 9, r.Attrs)
+	dst = appendInt(dst, 10, int64(r.DroppedAttrs))
+	for i := range r.Events {
+		dst = appendEvent(dst, &r.Events[i])
+	}
+	dst = appendInt(dst, 12, int64(r.DroppedEvents))
+	for i := range r.Links {
+		dst = appendLink(dst, &r.Links[i])
+	}
+	dst = appendInt(dst, 14, int64(r.DroppedLinks))
+	dst = appendStatus(dst, r.Status)
+	dst = appendFixed32(dst, 16, spanFlags(r.SpanContext, r.Parent))
+	return closeMessage(dst, span)
+}
+
+// appendSpanContext writes the fields 1 to 3, in which a span and a link are alike.
+func appendSpanContext(dst []byte, sc trace.SpanContext) []byte {
+	traceID, spanID := sc.TraceID(), sc.SpanID()
+	dst = appendBytes(dst, 1, traceID[:])
+	dst = appendBytes(dst, 2, spanID[:])
+	if sc.TraceState().Len() == 0 {
+		return dst
+	}
+	return appendString(dst, 3, sc.TraceState().String())
+}
+
+const (
+	hasIsRemote = 0x100 // SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
+	isRemote    = 0x200 // SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+)
+
+// spanFlags returns the W3C flags of sc, and whether other, the parent of a span or the target of
+// a link, is remote.
+func spanFlags(sc, other trace.SpanContext) uint32 {
+	flags := uint32(sc.TraceFlags()) | hasIsRemote
+	if other.IsRemote() {
+		flags |= isRemote
+	}
+	return flags
+}
+
+func appendEvent(dst []byte, e *sdktrace.Event) []byte {
+	dst, event := openMessage(dst, 11)
+	dst = appendTime(dst, 1, e.Time)
+	dst = appendString(dst, 2, e.Name)
+	dst = appendKeyValues(dst, 3, e.Attributes)
+	dst = appendInt(dst, 4, int64(e.DroppedAttributeCount))
+	return closeMessage(dst, event)
+}
+
+func appendLink(dst []byte, l *sdktrace.Link) []byte {
+	dst, link := openMessage(dst, 13)
+	dst = appendSpanContext(dst, l.SpanContext)
+	dst = appendKeyValues(dst, 4, l.Attributes)
+	dst = appendInt(dst, 5, int64(l.DroppedAttributeCount))
+	dst = appendFixed32(dst, 6, spanFlags(l.SpanContext, l.SpanContext))
+	return closeMessage(dst, link)
+}
+
+func appendStatus(dst []byte, s sdktrace.Status) []byte {
+	const ok, failed = 1, 2 // Status.StatusCode; codes has them the other way round
+	code := int64(0)
+	switch s.Code {
+	case codes.Ok:
+		code = ok
+	case codes.Error:
+		code = failed
+	default:
+		return dst
+	}
+	dst, status := openMessage(dst, 15)
+	dst = appendString(dst, 2, s.Description)
+	dst = appendInt(dst, 3, code)
+	return closeMessage(dst, status)
+}
+
+func appendKeyValues(dst []byte, field protowire.Number, attrs []attribute.KeyValue) []byte {
+	for i := range attrs {
+		dst = appendKeyValue(dst, field, &attrs[i])
+	}
+	return dst
+}
+
+func appendKeyValue(dst []byte, field protowire.Number, kv *attribute.KeyValue) []byte {
+	dst, pair := openMessage(dst, field)
+	dst = appendString(dst, 1, string(kv.Key))
+	dst = appendValue(dst, 2, kv.Value)
+	return closeMessage(dst, pair)
+}
+
+// appendValue writes an AnyValue. An empty value is an AnyValue without a field.
+func appendValue(dst []byte, field protowire.Number, v attribute.Value) []byte {
+	dst, value := openMessage(dst, field)
+	switch v.Type() {
+	case attribute.STRING:
+		s := text(v.AsString()) // written even if empty: a oneof's field tells the type
+		dst = protowire.AppendTag(dst, 1, protowire.BytesType)
+		dst = protowire.AppendString(dst, s)
+	case attribute.BOOL:
+		dst = protowire.AppendTag(dst, 2, protowire.VarintType)
+		dst = protowire.AppendVarint(dst, protowire.EncodeBool(v.AsBool()))
+	case attribute.INT64:
+		dst = protowire.AppendTag(dst, 3, protowire.VarintType)
+		dst = protowire.AppendVarint(dst, uint64(v.AsInt64()))
+	case attribute.FLOAT64:
+		dst = protowire.AppendTag(dst, 4, protowire.Fixed64Type)
+		dst = protowire.AppendFixed64(dst, math.Float64bits(v.AsFloat64()))
+	case attribute.MAP:
+		var list int
+		dst, list = openMessage(dst, 6)
+		dst = appendKeyValues(dst, 1, v.AsMap())
+		dst = closeMessage(dst, list)
+	case attribute.BYTESLICE:
+		dst = protowire.AppendTag(dst, 7, protowire.BytesType)
+		dst = protowire.AppendBytes(dst, v.AsByteSlice())
+	case attribute.EMPTY:
+	default:
+		dst = appendArray(dst, v)
+	}
+	return closeMessage(dst, value)
+}
+
+// appendArray writes AnyValue.array_value.
+func appendArray(dst []byte, v attribute.Value) []byte {
+	dst, array := openMessage(dst, 5)
+	for _, element := range elements(v) {
+		dst = appendValue(dst, 1, element)
+	}
+	return closeMessage(dst, array)
+}
+
+// elements returns the values in a slice of any type.
+func elements(v attribute.Value) []attribute.Value {
+	switch v.Type() {
+	case attribute.BOOLSLICE:
+		return values(v.AsBoolSlice(), attribute.BoolValue)
+	case attribute.INT64SLICE:
+		return values(v.AsInt64Slice(), attribute.Int64Value)
+	case attribute.FLOAT64SLICE:
+		return values(v.AsFloat64Slice(), attribute.Float64Value)
+	case attribute.STRINGSLICE:
+		return values(v.AsStringSlice(), attribute.StringValue)
+	case attribute.SLICE:
+		return v.AsSlice()
+	}
+	return nil
+}
+
+func values[T any](in []T, value func(T) attribute.Value) []attribute.Value {
+	out := make([]attribute.Value, len(in))
+	for i := range in {
+		out[i] = value(in[i])
+	}
+	return out
+}
+
+// parsePartialSuccess reads an ExportTraceServiceResponse.
+func parsePartialSuccess(response []byte) (rejected int64, message string) {
+	partial := fieldOf(response, 1)
+	for len(partial) > 0 {
+		field, kind, n := protowire.ConsumeTag(partial)
+		if n < 0 {
+			return rejected, message
+		}
+		value := partial[n:]
+		switch {
+		case field == 1 && kind == protowire.VarintType:
+			count, _ := protowire.ConsumeVarint(value)
+			rejected = max(int64(count), 0)
+		case field == 2 && kind == protowire.BytesType:
+			said, _ := protowire.ConsumeBytes(value)
+			message = string(said)
+		}
+		n = protowire.ConsumeFieldValue(field, kind, value)
+		if n < 0 {
+			return rejected, message
+		}
+		partial = value[n:]
+	}
+	return rejected, message
+}
+
+// fieldOf returns the bytes of the first field of that number in a message, or nil.
+func fieldOf(message []byte, number protowire.Number) []byte {
+	for len(message) > 0 {
+		field, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return nil
+		}
+		message = message[n:]
+		if field == number && kind == protowire.BytesType {
+			value, n := protowire.ConsumeBytes(message)
+			if n < 0 {
+				return nil
+			}
+			return value
+		}
+		n = protowire.ConsumeFieldValue(field, kind, message)
+		if n < 0 {
+			return nil
+		}
+		message = message[n:]
+	}
+	return nil
+}
+
+func appendTime(dst []byte, field protowire.Number, t time.Time) []byte {
+	dst = protowire.AppendTag(dst, field, protowire.Fixed64Type)
+	return protowire.AppendFixed64(dst, uint64(t.UnixNano()))
+}

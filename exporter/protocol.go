@@ -1,0 +1,43 @@
+package exporter
+
+// What a wire format has to do.
+
+import (
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/meshtrace/meshtrace/internal/seam"
+)
+
+// A protocol writes spans in one wire format. Its methods are safe for concurrent use.
+type protocol interface {
+	// contentType of a request body.
+	contentType() string
+
+	// appendSpan appends the encoding of one span, such that encoded spans can stand one
+	// behind the other in a batch.
+	appendSpan(dst []byte, r *seam.Record) []byte
+
+	// appendBatch appends the body of a request: what the spans have in common, and the
+	// spans.
+	appendBatch(dst []byte, b *batch) []byte
+}
+
+// partialSuccess returns how many spans an accepting server has rejected, and why. Only OTLP can
+// say that; anything else is no protobuf.
+func partialSuccess(h http.Header, answer []byte) (rejected int64, message string) {
+	if !strings.HasPrefix(h.Get("Content-Type"), contentTypeOTLP) {
+		return 0, ""
+	}
+	return parsePartialSuccess(answer)
+}
+
+// text returns s as valid UTF-8. One span with a byte from a hostile URL in an attribute would make
+// the server refuse the whole batch.
+func text(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
+}
