@@ -21,6 +21,11 @@ type Query struct {
 	base string
 }
 
+// NewQuery returns a client of the query service that speaks HTTP at addr, a host:port.
+func NewQuery(addr string) *Query {
+	return &Query{base: "http://" + addr}
+}
+
 // Trace returns the spans of the trace with the given ID, in no order. There are none if Jaeger
 // does not know the trace.
 func (q *Query) Trace(ctx context.Context, id string) ([]Span, error) {

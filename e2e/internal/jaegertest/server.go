@@ -130,7 +130,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 
 // Query returns a client of the server's query service.
 func (s *Server) Query() *Query {
-	return &Query{base: "http://" + s.Endpoints.QueryHTTP}
+	return NewQuery(s.Endpoints.QueryHTTP)
 }
 
 // PID returns the ID of Jaeger's process.
