@@ -25,7 +25,7 @@ func BenchmarkDecision(b *testing.B) {
 		{"by=otel/sampler=parentbased/parent=none", sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.5)), trace.SpanContext{}, seam.NoDecision},
 		{"by=otel/sampler=parentbased/parent=remote", sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.5)), remote, seam.NoDecision},
 		{"by=us/sampler=ratio", must(sampler.Ratio(0.5)), trace.SpanContext{}, seam.NoDecision},
-		{"by=us/sampler=persecond/sampled=yes", must(sampler.PerSecond(1e6, 1e15)), trace.SpanContext{}, seam.NoDecision},
+		{"by=us/sampler=persecond/sampled=yes", must(sampler.PerSecond(1e6, 1e9)), trace.SpanContext{}, seam.NoDecision},
 		{"by=us/sampler=persecond/sampled=no", must(sampler.PerSecond(1e-9, 1)), trace.SpanContext{}, seam.NoDecision},
 		{"by=us/sampler=parentbased/parent=none", sampler.ParentBased(must(sampler.Ratio(0.5))), trace.SpanContext{}, seam.NoDecision},
 		{"by=us/sampler=parentbased/parent=remote", sampler.ParentBased(must(sampler.Ratio(0.5))), remote, seam.NoDecision},
