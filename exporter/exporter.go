@@ -133,11 +133,11 @@ var (
 //
 // The error joins everything that is wrong with cfg, each by the setting's name.
 func New(cfg Config) (*Exporter, error) {
-	cfg = cfg.withDefaults()
-	dest, err := parseEndpoint(cfg.Endpoint)
-	if err := errors.Join(err, cfg.validate()); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	cfg = cfg.withDefaults()
+	dest, _ := parseEndpoint(cfg.Endpoint)
 	ctx, abandon := context.WithCancel(seam.Untraced(context.Background()))
 	e := &Exporter{
 		cfg:      cfg,
@@ -180,8 +180,11 @@ func (c Config) withDefaults() Config {
 // must leave as much again for what is recorded meanwhile.
 func (c Config) leastQueue() int { return 2 * c.Batch.MaxBytes * c.Queue.InFlight }
 
-func (c Config) validate() error {
-	var errs []error
+// Validate returns what New would have to say against c, all of it.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	_, err := parseEndpoint(c.Endpoint)
+	errs := []error{err}
 	check := func(ok bool, setting string, value any, rule string) {
 		if !ok {
 			errs = append(errs, fmt.Errorf("exporter: %s \"%v\": %s", setting, value, rule))

@@ -80,6 +80,9 @@ type Stats struct {
 	Ended     uint64 // sampled, finished, and handed to the exporter and the processors
 }
 
+// Open returns how many sampled spans have started and not ended.
+func (s Stats) Open() uint64 { return s.Started - s.Unsampled - s.Ended }
+
 // NewProvider returns a provider that works as cfg says.
 //
 // It returns an error, and no provider, if a setting cannot be meant: a nil processor.

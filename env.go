@@ -1,0 +1,231 @@
+package meshtrace
+
+// The environment: the variables that fill in what the settings leave open.
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/meshtrace/meshtrace/exporter"
+	"github.com/meshtrace/meshtrace/propagation"
+	"github.com/meshtrace/meshtrace/sampler"
+)
+
+// environment looks a variable up. Unset and empty are the same, as OpenTelemetry's specification
+// says.
+type environment func(name string) string
+
+// settings are a Config that the environment and the defaults have completed.
+type settings struct {
+	Config
+
+	env           environment
+	disabled      bool // record nothing, pass contexts through
+	noExporter    bool
+	jaegerService string
+}
+
+// complete returns cfg with the environment and the defaults where it says nothing. The error joins
+// all that is wrong.
+func (env environment) complete(cfg Config) (settings, error) {
+	s := settings{Config: cfg, env: env, jaegerService: env("JAEGER_SERVICE_NAME")}
+	err := errors.Join(
+		s.readSwitches(),
+		s.readEndpoint(),
+		s.readSampler(),
+		s.readPropagators(),
+		s.readTransport(),
+		s.readTLS(),
+	)
+	s.Config = s.Config.withDefaults()
+	return s, err
+}
+
+// invalid says that a variable is wrong. It does not show the value where that may be a secret.
+func invalid(name, value, rule string) error {
+	return fmt.Errorf("meshtrace: %s %q: %s", name, value[:min(len(value), 64)], rule)
+}
+
+// first returns the first of the variables that is set, and its value.
+func (env environment) first(names ...string) (name, value string) {
+	for _, name := range names {
+		if value := env(name); value != "" {
+			return name, value
+		}
+	}
+	return "", ""
+}
+
+// otlp looks up one of the variables that exist for traces and for all signals.
+func (env environment) otlp(setting string) (name, value string) {
+	return env.first("OTEL_EXPORTER_OTLP_TRACES_"+setting, "OTEL_EXPORTER_OTLP_"+setting)
+}
+
+func (s *settings) readSwitches() error {
+	s.disabled = strings.EqualFold(s.env("OTEL_SDK_DISABLED"), "true")
+	switch exporters := s.env("OTEL_TRACES_EXPORTER"); exporters {
+	case "", "otlp":
+	case "none":
+		s.noExporter = true
+		s.disabled = s.disabled || len(s.Processors) == 0
+	default:
+		return invalid("OTEL_TRACES_EXPORTER", exporters, "must be otlp or none")
+	}
+	return nil
+}
+
+func (s *settings) readEndpoint() error {
+	if s.Endpoint != "" {
+		return nil
+	}
+	if name, protocol := s.env.otlp("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
+		return invalid(name, protocol, "must be http/protobuf")
+	}
+	if s.Endpoint = s.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); s.Endpoint != "" {
+		return nil
+	}
+	if base := s.env("OTEL_EXPORTER_OTLP_ENDPOINT"); base != "" {
+		u, err := url.Parse(base)
+		if err != nil || u.Host == "" {
+			return errors.New("meshtrace: OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL") // it may hold a password
+		}
+		s.Endpoint = u.JoinPath("v1", "traces").String()
+		return nil
+	}
+	if jaeger := s.env("JAEGER_ENDPOINT"); jaeger != "" {
+		s.Endpoint = "jaeger+" + jaeger
+	}
+	return nil
+}
+
+func (s *settings) readSampler() (err error) {
+	name := s.env("OTEL_TRACES_SAMPLER")
+	if s.Sampler != nil || name == "" {
+		return nil
+	}
+	root, parentBased := strings.CutPrefix(name, "parentbased_")
+	switch root {
+	case "always_on":
+		s.Sampler = sdktrace.AlwaysSample()
+	case "always_off":
+		s.Sampler = sdktrace.NeverSample()
+	case "traceidratio":
+		s.Sampler, err = s.readRatio()
+	default:
+		err = invalid("OTEL_TRACES_SAMPLER", name, "must be always_on, always_off or traceidratio, or one of these behind parentbased_")
+	}
+	if err == nil && parentBased {
+		s.Sampler = sampler.ParentBased(s.Sampler)
+	}
+	return err
+}
+
+func (s *settings) readRatio() (sdktrace.Sampler, error) {
+	arg := cmp.Or(s.env("OTEL_TRACES_SAMPLER_ARG"), "1")
+	ratio, err := strconv.ParseFloat(arg, 64)
+	if err != nil {
+		return nil, invalid("OTEL_TRACES_SAMPLER_ARG", arg, "must be a number from 0 to 1")
+	}
+	root, err := sampler.Ratio(ratio)
+	if err != nil {
+		return nil, fmt.Errorf("meshtrace: OTEL_TRACES_SAMPLER_ARG: %w", err)
+	}
+	return root, nil
+}
+
+func (s *settings) readPropagators() (err error) {
+	names := s.env("OTEL_PROPAGATORS")
+	if s.Propagator != nil || names == "" {
+		return nil
+	}
+	s.Propagator, err = propagation.FromNames(strings.Split(names, ",")...)
+	if err != nil {
+		return fmt.Errorf("meshtrace: OTEL_PROPAGATORS: %w", err)
+	}
+	return nil
+}
+
+// readTransport reads how requests are made: headers, compression, timeout.
+func (s *settings) readTransport() error {
+	var errs []error
+	if name, list := s.env.otlp("HEADERS"); s.Headers == nil && list != "" {
+		headers, err := parseHeaders(list)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("meshtrace: %s: %w", name, err))
+		}
+		s.Headers = headers
+	}
+	if _, value := s.env.otlp("COMPRESSION"); s.Compression == "" {
+		s.Compression = exporter.Compression(value)
+	}
+	if name, value := s.env.otlp("TIMEOUT"); s.Timeout == 0 && value != "" {
+		ms, err := strconv.ParseUint(value, 10, 31)
+		if err != nil || ms == 0 {
+			errs = append(errs, invalid(name, value, "must be a number of milliseconds"))
+		}
+		s.Timeout = time.Duration(ms) * time.Millisecond
+	}
+	return errors.Join(errs...)
+}
+
+// parseHeaders reads "key1=value1,key2=value2", with the values percent-encoded. Its error does
+// not show the values: they are keys to somebody's account.
+//
+// Spec: OpenTelemetry Protocol Exporter, Specifying headers via environment variables,
+// https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+func parseHeaders(list string) (map[string]string, error) {
+	headers := make(map[string]string)
+	for member := range strings.SplitSeq(list, ",") {
+		if strings.TrimSpace(member) == "" {
+			continue
+		}
+		key, encoded, found := strings.Cut(member, "=")
+		key = strings.TrimSpace(key)
+		value, err := url.PathUnescape(strings.TrimSpace(encoded))
+		if !found || key == "" || err != nil {
+			return nil, fmt.Errorf("member %d must be key=value, percent-encoded", len(headers)+1)
+		}
+		headers[key] = value
+	}
+	return headers, nil
+}
+
+// readTLS reads the certificates' files.
+func (s *settings) readTLS() error {
+	caName, ca := s.env.otlp("CERTIFICATE")
+	certName, cert := s.env.otlp("CLIENT_CERTIFICATE")
+	_, key := s.env.otlp("CLIENT_KEY")
+	if s.TLS != nil || ca == "" && cert == "" {
+		return nil
+	}
+	cfg := new(tls.Config)
+	if ca != "" {
+		pem, err := os.ReadFile(ca)
+		if err != nil {
+			return fmt.Errorf("meshtrace: %s: %w", caName, err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return invalid(caName, ca, "the file holds no certificate in PEM format")
+		}
+	}
+	if cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return fmt.Errorf("meshtrace: %s: %w", certName, err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	s.TLS = cfg
+	return nil
+}
