@@ -1,0 +1,162 @@
+package propagation
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/baggage"
+	otelpropagation "go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// What is propagated of baggage: as much as the specification wants at least, and no more, for
+// every service behind us has to carry it too.
+const (
+	maxBaggageMembers = 64
+	maxBaggageBytes   = 8192
+)
+
+// Baggage is the propagator of the W3C's baggage header.
+//
+// All baggage headers of a request together may have 64 members and 8192 bytes. The members
+// beyond are dropped, and [BaggageCut] counts the requests in which that happened; a member that
+// is malformed is left out. Values are percent-decoded, and properties kept as they came. Of
+// members with the same key OpenTelemetry's type holds the last.
+//
+// Baggage goes to everybody whom this process calls. Keys says which of it may leave, and
+// [Config] to whom.
+//
+// In Linkerd's mesh: the proxy neither reads nor writes baggage.
+//
+// Spec: Propagation format for distributed context: Baggage, section 3, https://www.w3.org/TR/baggage/
+type Baggage struct {
+	_ struct{}
+
+	// Keys are the keys that are sent. Nil sends all; an empty slice sends none.
+	Keys []string
+}
+
+var _ otelpropagation.TextMapPropagator = Baggage{}
+
+// Extract returns ctx with the baggage that from holds, or ctx if it holds none.
+func (Baggage) Extract(ctx context.Context, from otelpropagation.TextMapCarrier) context.Context {
+	if b := ParseBaggage(carrierOf(from).values(fieldBaggage)...); b.Len() > 0 {
+		return baggage.ContextWithBaggage(ctx, b)
+	}
+	return ctx
+}
+
+// Inject writes the baggage of ctx into the carrier. If there is none to send, a baggage header
+// that is there already, as a reverse proxy copies it, is removed: it did not come through
+// Extract, or may not leave. Only with neither a span in ctx nor Keys it stays: then nobody has
+// looked at the request, and it passes.
+func (p Baggage) Inject(ctx context.Context, into otelpropagation.TextMapCarrier) {
+	if c := carrierOf(into); c.writable() {
+		p.write(ctx, trace.SpanContextFromContext(ctx), c)
+	}
+}
+
+// Fields returns the name of the header that Inject writes.
+func (p Baggage) Fields() []string { return fieldsOf(fieldBaggage).names() }
+
+func (p Baggage) write(ctx context.Context, sc trace.SpanContext, c carrier) {
+	if b := baggage.FromContext(ctx); b.Len() > 0 {
+		if text := AppendBaggage(nil, b, p.Keys); len(text) > 0 {
+			c.set(fieldBaggage, string(text))
+			return
+		}
+	}
+	if sc.IsValid() || p.Keys != nil {
+		c.remove(fieldBaggage)
+	}
+}
+
+// baggageCut counts for BaggageCut.
+var baggageCut atomic.Uint64
+
+// BaggageCut returns how many times since the process started baggage was longer than what is
+// propagated, on the way in or out.
+func BaggageCut() uint64 { return baggageCut.Load() }
+
+// ParseBaggage parses the values of all baggage headers of a message, in their order. It looks at
+// no more than 64 members and 8192 bytes, and leaves malformed members out.
+//
+// Spec: Propagation format for distributed context: Baggage, section 3.3, https://www.w3.org/TR/baggage/#header-content
+func ParseBaggage(values ...string) baggage.Baggage {
+	if len(values) == 0 {
+		return baggage.Baggage{}
+	}
+	text, cut := boundedBaggage(values)
+	if cut {
+		baggageCut.Add(1)
+	}
+	// The error says which members were left out, in their own words: nobody wants to read
+	// those in a log.
+	b, _ := baggage.Parse(text)
+	return b
+}
+
+// boundedBaggage joins the values, and cuts them before the first member that is beyond the limits.
+func boundedBaggage(values []string) (text string, cut bool) {
+	members, kept := 0, make([]string, 0, 1)
+	room := maxBaggageBytes + len(",")
+	for _, value := range values {
+		end := 0 // of the last member of value that fits
+		for rest, more := value, true; more; {
+			var member string
+			member, rest, more = strings.Cut(rest, ",")
+			if blank := strings.Trim(member, " \t") == ""; !blank {
+				members++
+			}
+			room -= len(member) + len(",")
+			if room < 0 || members > maxBaggageMembers {
+				return strings.Join(append(kept, value[:end]), ","), true
+			}
+			end = len(value) - len(rest)
+		}
+		kept = append(kept, value)
+	}
+	return strings.Join(kept, ","), false
+}
+
+// AppendBaggage appends the value of a baggage header to dst: those members of b whose keys are
+// among keys, or all if keys is nil, ordered by key, so that the same baggage always is the same
+// text. Members beyond 64 or 8192 bytes, and keys that are not of the grammar, are left out.
+//
+// Spec: Propagation format for distributed context: Baggage, section 3.3, https://www.w3.org/TR/baggage/#header-content
+func AppendBaggage(dst []byte, b baggage.Baggage, keys []string) []byte {
+	members := b.Members()
+	slices.SortFunc(members, func(a, b baggage.Member) int { return strings.Compare(a.Key(), b.Key()) })
+	start, sent := len(dst), 0
+	for _, m := range members {
+		if keys != nil && !slices.Contains(keys, m.Key()) {
+			continue
+		}
+		text := m.String()
+		if text == "" { // OpenTelemetry allows keys that the header does not
+			continue
+		}
+		if sent == maxBaggageMembers || len(dst)-start+len(",")+len(text) > maxBaggageBytes {
+			baggageCut.Add(1)
+			break
+		}
+		if sent++; sent > 1 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, text...)
+	}
+	return dst
+}
+
+// contextWithMoreBaggage returns ctx with those members of b whose keys ctx does not have yet.
+func contextWithMoreBaggage(ctx context.Context, b baggage.Baggage) context.Context {
+	all := baggage.FromContext(ctx)
+	for _, m := range b.Members() {
+		if all.Member(m.Key()).Key() == "" {
+			all, _ = all.SetMember(m)
+		}
+	}
+	return baggage.ContextWithBaggage(ctx, all)
+}

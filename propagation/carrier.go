@@ -1,0 +1,130 @@
+package propagation
+
+import (
+	"net/http"
+
+	otelpropagation "go.opentelemetry.io/otel/propagation"
+)
+
+// A Deleter is a carrier from which fields can be removed. Inject removes what would contradict
+// what it writes: from a Deleter, an http.Header (as [otelpropagation.HeaderCarrier]) and a
+// [otelpropagation.MapCarrier]. From other carriers nothing can be removed; what they hold of
+// other formats stays.
+type Deleter interface {
+	Delete(key string)
+}
+
+// A carrier reads and writes fields: of an http.Header by canonical key, which does not
+// allocate, and of all else through the methods of OpenTelemetry's interface.
+type carrier struct {
+	header http.Header
+	other  otelpropagation.TextMapCarrier // nil if header is what it is about
+}
+
+func carrierOf(c otelpropagation.TextMapCarrier) carrier {
+	if h, ok := c.(otelpropagation.HeaderCarrier); ok {
+		return carrier{header: http.Header(h)}
+	}
+	return carrier{other: c}
+}
+
+// first returns the first value of f, or "".
+func (c carrier) first(f field) string {
+	if c.other != nil {
+		return c.other.Get(f.lower())
+	}
+	if values := c.header[f.canonical()]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// only returns the value of f if it has exactly one, otherwise "". A carrier that cannot tell
+// is taken at its word.
+func (c carrier) only(f field) string {
+	if c.other != nil {
+		if more, ok := c.other.(otelpropagation.ValuesGetter); ok && len(more.Values(f.lower())) > 1 {
+			return ""
+		}
+		return c.other.Get(f.lower())
+	}
+	if values := c.header[f.canonical()]; len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}
+
+// values returns all values of f. The slice is the carrier's own.
+func (c carrier) values(f field) []string {
+	if c.other == nil {
+		return c.header[f.canonical()]
+	}
+	if more, ok := c.other.(otelpropagation.ValuesGetter); ok {
+		return more.Values(f.lower())
+	}
+	if value := c.other.Get(f.lower()); value != "" {
+		return []string{value}
+	}
+	return nil
+}
+
+// writable reports whether set may be called: a nil http.Header cannot be written.
+func (c carrier) writable() bool { return c.other != nil || c.header != nil }
+
+// has reports whether f has any value.
+func (c carrier) has(f field) bool {
+	if c.other != nil {
+		return c.other.Get(f.lower()) != ""
+	}
+	return len(c.header[f.canonical()]) > 0
+}
+
+// setSlice makes the one value in the slice the only one of f. An http.Header keeps the slice.
+func (c carrier) setSlice(f field, value []string) {
+	if c.other != nil {
+		c.other.Set(f.lower(), value[0])
+		return
+	}
+	c.header[f.canonical()] = value
+}
+
+// set makes value the only one of f.
+func (c carrier) set(f field, value string) {
+	if c.other != nil {
+		c.other.Set(f.lower(), value)
+		return
+	}
+	c.header[f.canonical()] = []string{value}
+}
+
+// remove removes f where the carrier can do that, and reports whether f is gone.
+func (c carrier) remove(f field) bool {
+	switch other := c.other.(type) {
+	case nil:
+		delete(c.header, f.canonical())
+	case otelpropagation.MapCarrier:
+		delete(other, f.lower())
+	case Deleter:
+		other.Delete(f.lower())
+	default:
+		return other.Get(f.lower()) == ""
+	}
+	return true
+}
+
+// removeAll removes every field of the set.
+func (c carrier) removeAll(set fieldSet) {
+	if c.other == nil && len(c.header) < fewKeys {
+		for key := range c.header {
+			if f, known := fieldOf(key); known && set.has(f) {
+				delete(c.header, key)
+			}
+		}
+		return
+	}
+	set.each(func(f field) { c.remove(f) })
+}
+
+// fewKeys is the size from which on a header is searched for the fields, and not the fields for
+// what the header has: BenchmarkInject, rows headers=….
+const fewKeys = 12

@@ -1,0 +1,86 @@
+package propagation
+
+import (
+	"context"
+
+	"github.com/meshtrace/meshtrace/internal/seam"
+	"go.opentelemetry.io/otel/baggage"
+	otelpropagation "go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A format is one of this package's propagators that carry a span context, as an order of
+// formats wants it.
+type format interface {
+	// read returns what c holds in this format. It does not change c.
+	read(c carrier) found
+
+	// write makes c say where sc is, and removes what the format's own fields say beside it.
+	// sc is valid, c is writable, and ctx holds what a span context has no room for.
+	write(ctx context.Context, sc trace.SpanContext, c carrier)
+
+	// reads and writes return the fields that the format uses.
+	reads() fieldSet
+	writes() fieldSet
+}
+
+// found is what one format found in a carrier. The zero value is nothing.
+type found struct {
+	sc       trace.SpanContext // valid, or zero
+	decision Decision          // what sc has no room for, or what stands alone
+	state    string            // the tracestate, if sc has no room for some of it
+	debugID  string            // jaeger-debug-id
+	baggage  baggage.Baggage   // what came in Jaeger's headers
+}
+
+// empty reports whether nothing was found.
+func (f *found) empty() bool {
+	return !f.sc.IsValid() && f.decision == NoDecision && f.baggage.Len() == 0
+}
+
+// plain reports whether the span context is all that was found.
+func (f *found) plain() bool {
+	return f.decision == NoDecision && f.state == "" && f.debugID == "" && f.baggage.Len() == 0
+}
+
+// context returns ctx with what was found.
+func (f *found) context(ctx context.Context) context.Context {
+	if f.state != "" {
+		ctx = context.WithValue(ctx, carriedStateKey{}, carriedState{
+			text: f.state, state: f.sc.TraceState(), traceID: f.sc.TraceID(),
+		})
+	}
+	if f.decision != NoDecision {
+		ctx = seam.ContextWithDecision(ctx, f.decision, f.sc.TraceID())
+	}
+	if f.debugID != "" {
+		ctx = seam.ContextWithDebugID(ctx, f.debugID)
+	}
+	if f.baggage.Len() > 0 {
+		ctx = contextWithMoreBaggage(ctx, f.baggage)
+	}
+	if f.sc.IsValid() {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, f.sc)
+	}
+	return ctx
+}
+
+// extract is Extract of every format. It and inject are generic so that a format with fields is
+// not copied to the heap to be called.
+func extract[F format](ctx context.Context, from otelpropagation.TextMapCarrier, f F) context.Context {
+	got := f.read(carrierOf(from))
+	return got.context(ctx)
+}
+
+// inject is Inject of every format.
+func inject[F format](ctx context.Context, into otelpropagation.TextMapCarrier, f F) {
+	c := carrierOf(into)
+	if !c.writable() {
+		return
+	}
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		f.write(ctx, sc, c)
+	} else {
+		c.removeMalformed(f.reads())
+	}
+}

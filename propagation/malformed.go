@@ -1,0 +1,37 @@
+package propagation
+
+// knownFormats are all formats of this package, none of whose fields another one has.
+var knownFormats = [...]format{
+	TraceContext{}, b3Several{}, b3Single{},
+}
+
+// removeMalformed removes the fields of the set that are there but say nothing that their format
+// understands. Nobody behind us could do more with them, and Linkerd's proxy loses the connection
+// over some. What can be understood stays: without a span of ours it is not ours to touch.
+func (c carrier) removeMalformed(set fieldSet) {
+	if c.other == nil && len(c.header) == 0 {
+		return
+	}
+	present := c.present(set)
+	if present == 0 {
+		return
+	}
+	for _, f := range knownFormats {
+		if f.reads()&present == 0 {
+			continue
+		}
+		if got := f.read(c); got.empty() {
+			c.removeAll(f.reads())
+		}
+	}
+}
+
+// present returns those of the set that have a value.
+func (c carrier) present(set fieldSet) (present fieldSet) {
+	set.each(func(f field) {
+		if c.has(f) {
+			present |= 1 << f
+		}
+	})
+	return present
+}
