@@ -20,7 +20,7 @@ const (
 	reserve = 30 * time.Second
 
 	// patience is how long a test waits for another process.
-	patience = time.Minute
+	patience = 2 * time.Minute
 )
 
 // startJaeger starts a Jaeger that lives as long as the test.
