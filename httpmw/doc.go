@@ -1,0 +1,30 @@
+// Package httpmw traces HTTP servers and clients.
+//
+//	http.ListenAndServe(":8080", httpmw.Wrap(mux))
+//	client := &http.Client{Transport: httpmw.NewTransport(nil, httpmw.ClientConfig{})}
+//
+// A wrapped handler reads the caller's span context, runs inside a server span that is its child,
+// and finds that span in the request's context. A wrapped transport sends each request inside a
+// client span, a child of the span in the request's context, and writes its span context into the
+// headers of a copy.
+//
+//	headers -> propagator -> sampler's decision -> span -> handler -> describe -> end
+//
+// Without a TracerProvider nothing is recorded, and the caller's validated context is passed on.
+//
+// # What it promises
+//
+// Neither the handler nor the peer can tell that it is there. The handler's ResponseWriter has
+// the capabilities of the one below and no others; what is sent, and when, does not change; a
+// panic goes on with the same value. A transport does not touch the caller's request or its
+// header map, nor wrap its body.
+//
+// Credentials do not leave: neither those in a URL, nor known signature parameters in a query.
+//
+// # What it costs
+//
+// Beyond the handler, with meshtrace's own provider: a request that is not recorded costs the
+// copy of the request that carries the context, and the span context itself; one that is recorded
+// also an object that observes the response. Attributes are built only once the sampler has
+// decided, unless it asks for them, in memory that is used again.
+package httpmw

@@ -1,0 +1,142 @@
+package httpmw_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	otelpropagation "go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/goleak"
+
+	"github.com/meshtrace/meshtrace/span"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// w3c is a propagator that is not ours.
+var w3c = otelpropagation.NewCompositeTextMapPropagator(otelpropagation.TraceContext{}, otelpropagation.Baggage{})
+
+const (
+	traceID     = "0af7651916cd43dd8448eb211c80319c"
+	parentID    = "b7ad6b7169203331"
+	sampled     = "00-" + traceID + "-" + parentID + "-01"
+	unsampled   = "00-" + traceID + "-" + parentID + "-00"
+	traceparent = "Traceparent"
+)
+
+// ends is what a provider has finished.
+type ends struct{ *tracetest.SpanRecorder }
+
+// one returns the only span that has ended.
+func (e ends) one(t *testing.T) sdktrace.ReadOnlySpan {
+	t.Helper()
+	spans := e.Ended()
+	if len(spans) != 1 {
+		t.Fatalf("%d spans ended, want 1", len(spans))
+	}
+	return spans[0]
+}
+
+// providers are those that every behaviour is tested with.
+var providers = []struct {
+	name string
+	make func(t testing.TB, sampler sdktrace.Sampler) (trace.TracerProvider, ends)
+}{
+	{"ours", ours},
+	{"official SDK", official},
+}
+
+func ours(t testing.TB, sampler sdktrace.Sampler) (trace.TracerProvider, ends) {
+	t.Helper()
+	rec := tracetest.NewSpanRecorder()
+	tp, err := span.NewProvider(span.Config{Sampler: sampler, Processors: []sdktrace.SpanProcessor{rec}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tp.Shutdown(context.Background()) })
+	return tp, ends{rec}
+}
+
+func official(t testing.TB, sampler sdktrace.Sampler) (trace.TracerProvider, ends) {
+	t.Helper()
+	rec := tracetest.NewSpanRecorder()
+	opts := []sdktrace.TracerProviderOption{sdktrace.WithSpanProcessor(rec)}
+	if sampler != nil {
+		opts = append(opts, sdktrace.WithSampler(sampler))
+	}
+	tp := sdktrace.NewTracerProvider(opts...)
+	t.Cleanup(func() { tp.Shutdown(context.Background()) })
+	return tp, ends{rec}
+}
+
+// eachProvider runs a test with every provider.
+func eachProvider(t *testing.T, test func(t *testing.T, tp trace.TracerProvider, spans ends)) {
+	t.Helper()
+	for _, p := range providers {
+		t.Run(p.name, func(t *testing.T) {
+			tp, spans := p.make(t, nil)
+			test(t, tp, spans)
+		})
+	}
+}
+
+// protocols are the ways by which a request can reach a net/http server.
+var protocols = []struct {
+	name  string
+	serve func(t testing.TB, h http.Handler) *httptest.Server
+}{
+	{"HTTP/1.1", serveHTTP1},
+	{"HTTP/2", serveHTTP2},
+	{"h2c", serveH2C},
+}
+
+func serveHTTP1(t testing.TB, h http.Handler) *httptest.Server {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func serveHTTP2(t testing.TB, h http.Handler) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func serveH2C(t testing.TB, h http.Handler) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	base := s.Client().Transport.(*http.Transport)
+	base.Protocols = s.Config.Protocols
+	t.Cleanup(s.Close)
+	return s
+}
+
+// eachProtocol runs a test with every protocol.
+func eachProtocol(t *testing.T, test func(t *testing.T, serve func(http.Handler) *httptest.Server)) {
+	t.Helper()
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			test(t, func(h http.Handler) *httptest.Server { return p.serve(t, h) })
+		})
+	}
+}
+
+// attrs returns a span's attributes by key, as text.
+func attrs(s sdktrace.ReadOnlySpan) map[string]string { return texts(s.Attributes()) }
+
+func texts(list []attribute.KeyValue) map[string]string {
+	m := make(map[string]string, len(list))
+	for _, kv := range list {
+		m[string(kv.Key)] = kv.Value.Emit()
+	}
+	return m
+}
