@@ -63,6 +63,7 @@ func TestPerSecond(t *testing.T) {
 		{"a quiet time saves a burst and no more", 1, 5, time.Hour, 0, 100, 5},
 		{"a steady stream gets the burst, then the rate", 10, 5, 0, time.Millisecond, 60_001, 5 + 600},
 		{"a rate that does not divide a second", 3, 2, 0, time.Millisecond, 60_001, 2 + 180},
+		{"nor, by the nearest nanosecond, one that is a little short of it", 7, 2, 0, time.Millisecond, 60_001, 2 + 419},
 		{"a fraction of one a second", 0.1, 1, 0, time.Second, 101, 1 + 10},
 		{"one a day", 1. / (24 * 60 * 60), 1, 0, time.Hour, 10*24 + 1, 1 + 10},
 		{"a stream below the rate is sampled whole", 10, 1, 0, 100 * time.Millisecond, 100, 100},
@@ -136,20 +137,25 @@ func TestPerSecondIsATokenBucket(t *testing.T) {
 
 // In a bubble the clock stands while anybody runs, so all of these come at the same time.
 func TestPerSecondGivesNoTokenTwice(t *testing.T) {
-	const goroutines, each, burst = 8, 1000, 100
+	const goroutines, each, burst = 4, 50_000, 100_000
 	synctest.Test(t, func(t *testing.T) {
 		s := must(sampler.PerSecond(1, burst))
 		var count atomic.Int64
+		start := make(chan struct{})
 		var wg sync.WaitGroup
 		for range goroutines {
 			wg.Go(func() {
+				<-start
+				mine := 0
 				for range each {
 					if sampled(s, below) {
-						count.Add(1)
+						mine++
 					}
 				}
+				count.Add(int64(mine))
 			})
 		}
+		close(start)
 		wg.Wait()
 		if got := count.Load(); got != burst {
 			t.Errorf("sampled %d, want %d", got, burst)
