@@ -137,7 +137,7 @@ func TestPerSecondIsATokenBucket(t *testing.T) {
 
 // In a bubble the clock stands while anybody runs, so all of these come at the same time.
 func TestPerSecondGivesNoTokenTwice(t *testing.T) {
-	const goroutines, each, burst = 4, 50_000, 100_000
+	const goroutines, each, burst = 4, 200_000, 400_000
 	synctest.Test(t, func(t *testing.T) {
 		s := must(sampler.PerSecond(1, burst))
 		var count atomic.Int64
