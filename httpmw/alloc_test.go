@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.opentelemetry.io/otel/metric/noop"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -16,8 +15,6 @@ import (
 	"github.com/meshtrace/meshtrace/sampler"
 	"github.com/meshtrace/meshtrace/span"
 )
-
-var _ = noop.NewMeterProvider
 
 // discard is an exporter that takes records as fast as can be.
 type discard struct{ sdktrace.SpanExporter }
@@ -32,7 +29,7 @@ func provider(t testing.TB, s sdktrace.Sampler) trace.TracerProvider {
 	return tp
 }
 
-// writer is a ResponseWriter like net/http's that can be used again.
+// reused is a ResponseWriter like net/http's that can be used again.
 type reused struct {
 	http.ResponseWriter
 	header http.Header
@@ -55,68 +52,131 @@ func serverRequest(header string) *http.Request {
 	return r
 }
 
-func BenchmarkServer(b *testing.B) {
-	for _, bb := range []struct {
-		name, header string
-		tp           trace.TracerProvider
-		bare         bool
-	}{
-		{"bare", sampled, nil, true},
-		{"pass", sampled, nil, false},
-		{"unsampled", unsampled, provider(b, sampler.ParentBased(nil)), false},
-		{"sampled", sampled, provider(b, sampler.ParentBased(nil)), false},
-	} {
-		b.Run(bb.name, func(b *testing.B) {
-			mux := http.NewServeMux()
-			mux.HandleFunc("GET /users/{id}", okHandler)
-			var h http.Handler = mux
-			if !bb.bare {
-				h = httpmw.New(httpmw.Config{TracerProvider: bb.tp}).Wrap(mux)
-			}
-			w := &reused{header: http.Header{}}
-			r := serverRequest(bb.header)
-			b.ReportAllocs()
-			for b.Loop() {
-				h.ServeHTTP(w, r)
+// serverPaths are the ways that a request can go, with the allocations that each may cost beyond
+// the same handler without us. DESIGN section 4 has the budget.
+var serverPaths = []struct {
+	name     string
+	header   string
+	provider func(testing.TB) trace.TracerProvider
+	budget   float64
+}{
+	{"sampled", sampled, func(tb testing.TB) trace.TracerProvider { return provider(tb, sampler.ParentBased(nil)) }, 4},
+	{"unsampled", unsampled, func(tb testing.TB) trace.TracerProvider { return provider(tb, sampler.ParentBased(nil)) }, 3},
+	{"pass-through", sampled, func(testing.TB) trace.TracerProvider { return nil }, 3},
+	{"nothing to pass", "", func(testing.TB) trace.TracerProvider { return nil }, 0},
+}
+
+func newMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /users/{id}", okHandler)
+	return mux
+}
+
+func TestServerAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates, and empties pools")
+	}
+	for _, tt := range serverPaths {
+		t.Run(tt.name, func(t *testing.T) {
+			w, r := &reused{header: http.Header{}}, serverRequest(tt.header)
+			bare, mux := newMux(), newMux()
+			h := httpmw.New(httpmw.Config{TracerProvider: tt.provider(t)}).Wrap(mux)
+			without := testing.AllocsPerRun(1000, func() { bare.ServeHTTP(w, r) })
+			with := testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) })
+			if with-without > tt.budget {
+				t.Errorf("%v allocations beyond the handler's %v, budget %v", with-without, without, tt.budget)
 			}
 		})
 	}
 }
 
+// TestServerBytes checks the size of what a sampled request allocates.
+func TestServerBytes(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates, and empties pools")
+	}
+	const budget = 1 << 10
+	bytes := func(h http.Handler) int64 {
+		w, r := &reused{header: http.Header{}}, serverRequest(sampled)
+		return testing.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				h.ServeHTTP(w, r)
+			}
+		}).AllocedBytesPerOp()
+	}
+	with := bytes(httpmw.New(httpmw.Config{TracerProvider: provider(t, nil)}).Wrap(newMux()))
+	if more := with - bytes(newMux()); more > budget {
+		t.Errorf("%d bytes beyond the handler's, budget %d", more, budget)
+	}
+}
+
+func TestClientAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates, and empties pools")
+	}
+	const budget = 6
+	r := clientRequest()
+	rt := httpmw.NewTransport(canned{}, httpmw.ClientConfig{TracerProvider: provider(t, nil)})
+	without := testing.AllocsPerRun(1000, func() { roundTrip(canned{}, r) })
+	with := testing.AllocsPerRun(1000, func() { roundTrip(rt, r) })
+	if with-without > budget {
+		t.Errorf("%v allocations beyond the transport's %v, budget %v", with-without, without, budget)
+	}
+}
+
+func clientRequest() *http.Request {
+	r, err := http.NewRequest("GET", "http://127.0.0.1:8080/users/1?q=x", nil)
+	if err != nil {
+		panic(err)
+	}
+	r.Header.Set("User-Agent", "test")
+	return r
+}
+
+// canned is a transport that always has the same answer.
 type canned struct{}
 
 func (canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Request: r, Body: io.NopCloser(strings.NewReader("ok"))}, nil
 }
 
-func BenchmarkClient(b *testing.B) {
-	for _, bb := range []struct {
-		name string
-		tp   trace.TracerProvider
-		bare bool
-	}{
-		{"bare", nil, true},
-		{"pass", nil, false},
-		{"sampled", provider(b, sampler.ParentBased(nil)), false},
-	} {
-		b.Run(bb.name, func(b *testing.B) {
-			var rt http.RoundTripper = canned{}
-			if !bb.bare {
-				rt = httpmw.NewTransport(rt, httpmw.ClientConfig{TracerProvider: bb.tp})
-			}
-			r, _ := http.NewRequest("GET", "http://127.0.0.1:8080/users/1?q=x", nil)
-			r.Header.Set("User-Agent", "test")
-			var buf [64]byte
+// roundTrip sends r and reads the answer.
+func roundTrip(rt http.RoundTripper, r *http.Request) {
+	resp, err := rt.RoundTrip(r)
+	if err != nil {
+		panic(err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+}
+
+func BenchmarkServer(b *testing.B) {
+	run := func(name string, h http.Handler, header string) {
+		b.Run(name, func(b *testing.B) {
+			w, r := &reused{header: http.Header{}}, serverRequest(header)
 			b.ReportAllocs()
 			for b.Loop() {
-				resp, _ := rt.RoundTrip(r)
-				for {
-					if _, err := resp.Body.Read(buf[:]); err != nil {
-						break
-					}
-				}
-				resp.Body.Close()
+				h.ServeHTTP(w, r)
 			}
 		})
 	}
+	run("path=bare", newMux(), sampled)
+	for _, bb := range serverPaths {
+		run("path="+bb.name, httpmw.New(httpmw.Config{TracerProvider: bb.provider(b)}).Wrap(newMux()), bb.header)
+	}
+}
+
+func BenchmarkClient(b *testing.B) {
+	run := func(name string, rt http.RoundTripper) {
+		b.Run(name, func(b *testing.B) {
+			r := clientRequest()
+			b.ReportAllocs()
+			for b.Loop() {
+				roundTrip(rt, r)
+			}
+		})
+	}
+	run("path=bare", canned{})
+	run("path=pass-through", httpmw.NewTransport(canned{}, httpmw.ClientConfig{}))
+	run("path=sampled", httpmw.NewTransport(canned{}, httpmw.ClientConfig{TracerProvider: provider(b, nil)}))
 }

@@ -29,13 +29,21 @@ type (
 		http.CloseNotifier //lint:ignore SA1019 handlers may still ask for it
 		io.StringWriter
 	}
-	hijackKind interface { // most middlewares' for HTTP/1
-		http.Flusher
+	hijackErrKind interface {
+		flushErrKind
 		http.Hijacker
 	}
 	flushErrKind interface {
 		http.Flusher
 		FlushError() error
+	}
+	fileKind interface { // chi's for HTTP/1
+		hijackKind
+		io.ReaderFrom
+	}
+	hijackKind interface { // most middlewares' for HTTP/1
+		http.Flusher
+		http.Hijacker
 	}
 	stringKind interface { // httptest's
 		http.Flusher
@@ -46,13 +54,15 @@ type (
 // The writers that handlers get, one for each kind. The exchange is inside them, so that it and
 // they are one object.
 type (
-	http1Writer    struct{ writer }
-	http2Writer    struct{ writer }
-	hijackWriter   struct{ writer }
-	flushErrWriter struct{ writer }
-	stringWriter   struct{ writer }
-	flushWriter    struct{ writer } // of an http.Flusher, as many middlewares' are
-	pushWriter     struct{ writer } // of an http.Pusher, as http.TimeoutHandler's is
+	http1Writer     struct{ writer }
+	http2Writer     struct{ writer }
+	hijackErrWriter struct{ writer }
+	flushErrWriter  struct{ writer }
+	fileWriter      struct{ writer }
+	hijackWriter    struct{ writer }
+	stringWriter    struct{ writer }
+	flushWriter     struct{ writer } // of an http.Flusher, as many middlewares' are
+	pushWriter      struct{ writer } // of an http.Pusher, as http.TimeoutHandler's is
 )
 
 // observe returns the exchange that observes r, and the writer that the handler gets in place of
@@ -71,17 +81,22 @@ type observer interface {
 	exchange() *exchange
 }
 
-// newWriter returns a writer of w's kind.
+// newWriter returns a writer of w's kind. Those with FlushError come first: if it were lost,
+// http.ResponseController would find Flush, which cannot fail.
 func newWriter(w http.ResponseWriter) observer {
 	switch w.(type) {
 	case http1Kind:
 		return new(http1Writer)
 	case http2Kind:
 		return new(http2Writer)
-	case hijackKind:
-		return new(hijackWriter)
+	case hijackErrKind:
+		return new(hijackErrWriter)
 	case flushErrKind:
 		return new(flushErrWriter)
+	case fileKind:
+		return new(fileWriter)
+	case hijackKind:
+		return new(hijackWriter)
 	case stringKind:
 		return new(stringWriter)
 	case http.Flusher:
@@ -106,6 +121,14 @@ func (w *http2Writer) CloseNotify() <-chan bool          { return w.closeNotify(
 func (w *http2Writer) Push(target string, opts *http.PushOptions) error {
 	return w.push(target, opts)
 }
+
+func (w *hijackErrWriter) Flush()                                       { w.flush() }
+func (w *hijackErrWriter) FlushError() error                            { return w.flushError() }
+func (w *hijackErrWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.hijack() }
+
+func (w *fileWriter) Flush()                                       { w.flush() }
+func (w *fileWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.hijack() }
+func (w *fileWriter) ReadFrom(r io.Reader) (int64, error)          { return w.readFrom(r) }
 
 func (w *hijackWriter) Flush()                                       { w.flush() }
 func (w *hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.hijack() }

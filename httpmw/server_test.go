@@ -1,0 +1,626 @@
+package httpmw_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/meshtrace/meshtrace/httpmw"
+)
+
+// quiet is a server log for tests whose handlers panic on purpose.
+var quiet = log.New(io.Discard, "", 0)
+
+// get sends a request and reads the response to its end.
+func get(t *testing.T, c *http.Client, r *http.Request) (*http.Response, string) {
+	t.Helper()
+	resp, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func request(t *testing.T, method, url string, header ...string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return r
+}
+
+func TestServerSpan(t *testing.T) {
+	tests := []struct {
+		rule    string
+		request func(r *http.Request)
+		pattern string // of the handler in its mux
+		handler http.HandlerFunc
+
+		name        string
+		status      codes.Code
+		description string
+		attrs       map[string]string // among others; an empty value means none
+	}{
+		{
+			rule:    "the name is method and route",
+			pattern: "GET /users/{id}", handler: okHandler,
+			name:  "GET /users/{id}",
+			attrs: map[string]string{"http.request.method": "GET", "http.route": "/users/{id}", "http.response.status_code": "200", "url.path": "/users/1", "url.scheme": "http", "server.address": "example.com", "server.port": "", "http.response.body.size": "2", "error.type": "", "url.query": ""},
+		},
+		{
+			rule:    "the route has no method",
+			pattern: "/users/{id}", handler: okHandler,
+			name:  "GET /users/{id}",
+			attrs: map[string]string{"http.route": "/users/{id}"},
+		},
+		{
+			rule:    "the route has no host",
+			pattern: "GET example.com/users/{id}", handler: okHandler,
+			name:  "GET /users/{id}",
+			attrs: map[string]string{"http.route": "/users/{id}"},
+		},
+		{
+			rule:    "a HEAD request that a GET pattern serves is a HEAD request, and its body is not sent",
+			request: func(r *http.Request) { r.Method = "HEAD" },
+			pattern: "GET /users/{id}", handler: okHandler,
+			name:  "HEAD /users/{id}",
+			attrs: map[string]string{"http.request.method": "HEAD", "http.response.body.size": ""},
+		},
+		{
+			rule:    "without a route the name is the method",
+			pattern: "/other", handler: okHandler,
+			name:  "GET",
+			attrs: map[string]string{"http.route": "", "http.response.status_code": "404"},
+		},
+		{
+			rule:    "a method that is not known is _OTHER, in the name HTTP",
+			request: func(r *http.Request) { r.Method = "BREW" },
+			pattern: "/users/{id}", handler: okHandler,
+			name:  "HTTP /users/{id}",
+			attrs: map[string]string{"http.request.method": "_OTHER", "http.request.method_original": "BREW"},
+		},
+		{
+			rule:    "methods are case-sensitive",
+			request: func(r *http.Request) { r.Method = "get" },
+			pattern: "/users/{id}", handler: okHandler,
+			name:  "HTTP /users/{id}",
+			attrs: map[string]string{"http.request.method": "_OTHER", "http.request.method_original": "get"},
+		},
+		{
+			rule:    "the port is the Host header's",
+			request: func(r *http.Request) { r.Host = "example.com:8443" },
+			pattern: "/", handler: okHandler,
+			name:  "GET /",
+			attrs: map[string]string{"server.address": "example.com", "server.port": "8443"},
+		},
+		{
+			rule:    "an IPv6 address has no brackets",
+			request: func(r *http.Request) { r.Host = "[2001:db8::1]:80" },
+			pattern: "/", handler: okHandler,
+			name:  "GET /",
+			attrs: map[string]string{"server.address": "2001:db8::1", "server.port": "80"},
+		},
+		{
+			rule:    "a query is recorded without signatures",
+			request: func(r *http.Request) { r.URL.RawQuery = "color=blue&sig=abc" },
+			pattern: "/", handler: okHandler,
+			name:  "GET /",
+			attrs: map[string]string{"url.query": "color=blue&sig=REDACTED"},
+		},
+		{
+			rule:    "the user agent",
+			request: func(r *http.Request) { r.Header.Set("User-Agent", "curl/8") },
+			pattern: "/", handler: okHandler,
+			name:  "GET /",
+			attrs: map[string]string{"user_agent.original": "curl/8"},
+		},
+		{
+			rule:    "4xx is the client's error, not ours",
+			pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) },
+			name:  "GET /",
+			attrs: map[string]string{"http.response.status_code": "400", "error.type": ""},
+		},
+		{
+			rule:    "5xx is an error, and the status code says enough",
+			pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
+			name: "GET /", status: codes.Error,
+			attrs: map[string]string{"http.response.status_code": "503", "error.type": "503"},
+		},
+		{
+			rule:    "the first status counts",
+			pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201); w.WriteHeader(500) },
+			name:  "GET /",
+			attrs: map[string]string{"http.response.status_code": "201"},
+		},
+		{
+			rule:    "an informational status is not the final one",
+			pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); w.WriteHeader(404) },
+			name:  "GET /",
+			attrs: map[string]string{"http.response.status_code": "404"},
+		},
+		{
+			rule:    "a handler that writes nothing answers 200",
+			pattern: "/", handler: func(http.ResponseWriter, *http.Request) {},
+			name:  "GET /",
+			attrs: map[string]string{"http.response.status_code": "200", "http.response.body.size": ""},
+		},
+		{
+			rule:    "bytes are counted through ReadFrom, WriteString and Write",
+			pattern: "/",
+			handler: func(w http.ResponseWriter, _ *http.Request) {
+				w.Write([]byte("a"))
+				io.WriteString(w, "bc")
+				io.Copy(w, io.LimitReader(strings.NewReader("defg"), 3))
+			},
+			name:  "GET /",
+			attrs: map[string]string{"http.response.body.size": "6"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				mux := http.NewServeMux()
+				mux.HandleFunc(tt.pattern, tt.handler)
+				served := make(chan struct{}, 1)
+				wrapped := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(mux)
+				s := serveHTTP1(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer func() { served <- struct{}{} }()
+					wrapped.ServeHTTP(w, r)
+				}))
+				s.Config.ErrorLog = quiet
+				r := request(t, "GET", s.URL+"/users/1")
+				r.Host = "example.com"
+				if tt.request != nil {
+					tt.request(r)
+				}
+				get(t, s.Client(), r)
+				<-served
+				got := spans.one(t)
+				if got.Name() != tt.name {
+					t.Errorf("name %q, want %q", got.Name(), tt.name)
+				}
+				if got.SpanKind() != trace.SpanKindServer {
+					t.Errorf("kind %v", got.SpanKind())
+				}
+				if want := (sdktrace.Status{Code: tt.status, Description: tt.description}); got.Status() != want {
+					t.Errorf("status %v, want %v", got.Status(), want)
+				}
+				checkAttrs(t, attrs(got), tt.attrs)
+				if a := attrs(got); a["network.peer.address"] != "127.0.0.1" || a["client.address"] != "127.0.0.1" || a["network.peer.port"] == "" || a["network.protocol.version"] != "1.1" {
+					t.Errorf("peer and protocol: %v", a)
+				}
+			})
+		})
+	}
+}
+
+func checkAttrs(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	for k, v := range want {
+		if got[k] != v {
+			t.Errorf("%s = %q, want %q", k, got[k], v)
+		}
+	}
+}
+
+func TestServerParent(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		var inside trace.SpanContext
+		h := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			inside = trace.SpanContextFromContext(r.Context())
+		}))
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set(traceparent, sampled)
+		r.Header.Set("tracestate", "a=1")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		got := spans.one(t)
+		if p := got.Parent(); p.TraceID().String() != traceID || p.SpanID().String() != parentID || !p.IsRemote() {
+			t.Errorf("parent %v", p)
+		}
+		if !got.SpanContext().Equal(inside) {
+			t.Errorf("the handler sees %v, the span is %v", inside, got.SpanContext())
+		}
+		if inside.TraceState().String() != "a=1" {
+			t.Errorf("tracestate %q", inside.TraceState())
+		}
+	})
+}
+
+func TestServerBaggage(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		h := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if got := baggage.FromContext(r.Context()).Member("user").Value(); got != "7" {
+				t.Errorf("baggage user=%q", got)
+			}
+		}))
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set(traceparent, sampled)
+		r.Header.Set("baggage", "user=7")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if p := spans.one(t).Parent(); p.SpanID().String() != parentID {
+			t.Errorf("parent %v", p)
+		}
+	})
+}
+
+func TestPassThrough(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, serve func(http.Handler) *httptest.Server) {
+		for _, tt := range []struct{ rule, header, want string }{
+			{"a valid context is passed on", sampled, sampled},
+			{"an unsampled one too", unsampled, unsampled},
+			{"a malformed one is not", "00-xyz-01", ""},
+			{"none is none", "", ""},
+		} {
+			t.Run(tt.rule, func(t *testing.T) {
+				last := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					io.WriteString(w, r.Header.Get(traceparent))
+				}))
+				client := &http.Client{Transport: httpmw.NewTransport(last.Client().Transport, httpmw.ClientConfig{})}
+				first := serve(httpmw.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					out, _ := http.NewRequestWithContext(r.Context(), "GET", last.URL, nil)
+					out.Header.Set(traceparent, r.Header.Get(traceparent)) // as reverse proxies do
+					_, body := get(t, client, out)
+					io.WriteString(w, body)
+				})))
+				if _, got := get(t, first.Client(), request(t, "GET", first.URL, traceparent, tt.header)); got != tt.want {
+					t.Errorf("third hop saw %q, want %q", got, tt.want)
+				}
+			})
+		}
+	})
+}
+
+func TestUnsampled(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		var sc trace.SpanContext
+		h := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			sc = trace.SpanContextFromContext(r.Context())
+		}))
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set(traceparent, unsampled)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if n := len(spans.Ended()); n != 0 {
+			t.Errorf("%d spans", n)
+		}
+		if sc.TraceID().String() != traceID || sc.IsSampled() {
+			t.Errorf("context %v", sc)
+		}
+	})
+}
+
+func TestSkip(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		var sc trace.SpanContext
+		cfg := httpmw.Config{TracerProvider: tp, Skip: func(r *http.Request) bool { return r.URL.Path == "/healthz" }}
+		h := httpmw.New(cfg).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			sc = trace.SpanContextFromContext(r.Context())
+		}))
+		r := httptest.NewRequest("GET", "/healthz", nil)
+		r.Header.Set(traceparent, sampled)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if n := len(spans.Ended()); n != 0 {
+			t.Errorf("%d spans", n)
+		}
+		if sc.SpanID().String() != parentID || !sc.IsSampled() {
+			t.Errorf("the trace is cut: context %v", sc)
+		}
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		spans.one(t)
+	})
+}
+
+func TestPublic(t *testing.T) {
+	stranger := func(r *http.Request) bool { return r.Header.Get("X-From") == "outside" }
+	for _, tt := range []struct {
+		rule   string
+		cfg    httpmw.Config
+		from   string
+		public bool
+	}{
+		{"Public is for every request", httpmw.Config{Public: true}, "inside", true},
+		{"PublicRequest decides for one", httpmw.Config{PublicRequest: stranger}, "outside", true},
+		{"and against one", httpmw.Config{Public: true, PublicRequest: stranger}, "inside", false},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				tt.cfg.TracerProvider = tp
+				var ctx context.Context
+				h := httpmw.New(tt.cfg).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }))
+				for _, header := range []string{sampled, unsampled} {
+					r := httptest.NewRequest("GET", "/", nil)
+					r.Header.Set(traceparent, header)
+					r.Header.Set("tracestate", "a=1")
+					r.Header.Set("baggage", "user=7")
+					r.Header.Set("X-From", tt.from)
+					h.ServeHTTP(httptest.NewRecorder(), r)
+				}
+				if !tt.public {
+					if n := len(spans.Ended()); n != 1 {
+						t.Errorf("%d spans, want that of the sampled caller", n)
+					}
+					return
+				}
+				if n := len(spans.Ended()); n != 2 {
+					t.Fatalf("%d spans: a stranger chose our sampling", n)
+				}
+				got := spans.Ended()[0]
+				if got.Parent().IsValid() || got.SpanContext().TraceID().String() == traceID || got.SpanContext().TraceState().Len() > 0 {
+					t.Errorf("%v with parent %v is no new root", got.SpanContext(), got.Parent())
+				}
+				if baggage.FromContext(ctx).Len() > 0 {
+					t.Error("a stranger's baggage came in")
+				}
+				links := got.Links()
+				if len(links) != 1 || links[0].SpanContext.SpanID().String() != parentID || links[0].SpanContext.TraceState().Len() > 0 {
+					t.Errorf("links %v", links)
+				}
+			})
+		})
+	}
+}
+
+func TestPublicPassThrough(t *testing.T) {
+	h := httpmw.New(httpmw.Config{Public: true}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if sc := trace.SpanContextFromContext(r.Context()); sc.IsValid() {
+			t.Errorf("a stranger's context came in: %v", sc)
+		}
+	}))
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set(traceparent, sampled)
+	h.ServeHTTP(httptest.NewRecorder(), r)
+}
+
+func TestWrappedTwice(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		m := httpmw.New(httpmw.Config{TracerProvider: tp})
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set(traceparent, sampled)
+		m.Wrap(m.Wrap(http.HandlerFunc(okHandler))).ServeHTTP(httptest.NewRecorder(), r)
+		ended := spans.Ended()
+		if len(ended) != 2 {
+			t.Fatalf("%d spans", len(ended))
+		}
+		if inner, outer := ended[0], ended[1]; inner.Parent().SpanID() != outer.SpanContext().SpanID() {
+			t.Errorf("the inner span is %v's child, not the outer's", inner.Parent())
+		}
+	})
+}
+
+// attributeSampler keeps what it was asked with.
+type attributeSampler struct {
+	sdktrace.Sampler
+	mu    sync.Mutex
+	asked []sdktrace.SamplingParameters
+}
+
+func (s *attributeSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.Attributes = append(p.Attributes[:0:0], p.Attributes...)
+	s.asked = append(s.asked, p)
+	return sdktrace.AlwaysSample().ShouldSample(p)
+}
+
+func (s *attributeSampler) Description() string { return "test" }
+
+func TestSamplerIsAsked(t *testing.T) {
+	for _, p := range providers {
+		t.Run(p.name, func(t *testing.T) {
+			asked := new(attributeSampler)
+			tp, spans := p.make(t, asked)
+			mux := http.NewServeMux()
+			mux.HandleFunc("POST /users/{id}", okHandler)
+			h := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(mux)
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/users/1", nil))
+			if len(asked.asked) != 1 {
+				t.Fatalf("asked %d times", len(asked.asked))
+			}
+			got := asked.asked[0]
+			if got.Name != "POST /users/{id}" || got.Kind != trace.SpanKindServer {
+				t.Errorf("asked for %q, %v", got.Name, got.Kind)
+			}
+			checkAttrs(t, texts(got.Attributes), map[string]string{"http.route": "/users/{id}", "http.request.method": "POST", "url.path": "/users/1"})
+			if spans.one(t).Name() != "POST /users/{id}" {
+				t.Errorf("name %q", spans.one(t).Name())
+			}
+		})
+	}
+}
+
+type failure struct{ code int }
+
+func (f failure) Error() string { return fmt.Sprint("failure ", f.code) }
+
+func TestServerPanic(t *testing.T) {
+	sentinel := &failure{1}
+	for _, tt := range []struct {
+		rule    string
+		value   any
+		before  func(http.ResponseWriter)
+		failed  bool
+		attrs   map[string]string
+		message string // of the exception event, if there is one
+	}{
+		{
+			rule: "a panic is an error, and 500 if nothing was sent", value: "boom", failed: true, message: "boom",
+			attrs: map[string]string{"http.response.status_code": "500", "error.type": "string"},
+		},
+		{
+			rule: "an error's type is its Go type", value: failure{2}, failed: true, message: "failure 2",
+			attrs: map[string]string{"error.type": "github.com/meshtrace/meshtrace/httpmw_test.failure"},
+		},
+		{
+			rule: "the value goes on as it is", value: sentinel, failed: true, message: "failure 1",
+			attrs: map[string]string{"error.type": "*httpmw_test.failure"},
+		},
+		{
+			rule: "a status that was sent stays", value: "boom", failed: true, message: "boom",
+			before: func(w http.ResponseWriter) { w.WriteHeader(202) },
+			attrs:  map[string]string{"http.response.status_code": "202"},
+		},
+		{
+			rule: "ErrAbortHandler is an abort", value: http.ErrAbortHandler,
+			attrs: map[string]string{"http.response.status_code": "", "error.type": "aborted"},
+		},
+		{
+			rule: "also after the header", value: http.ErrAbortHandler,
+			before: func(w http.ResponseWriter) { w.WriteHeader(200) },
+			attrs:  map[string]string{"http.response.status_code": "200", "error.type": "aborted"},
+		},
+		{
+			rule: "a value that cannot be compared", value: []string{"x"}, failed: true, message: "[x]",
+			attrs: map[string]string{"error.type": "[]string"},
+		},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				h := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					if tt.before != nil {
+						tt.before(w)
+					}
+					panic(tt.value)
+				}))
+				func() {
+					defer func() {
+						if got := recover(); !cmp.Equal(got, tt.value, cmp.AllowUnexported(failure{}), cmp.Comparer(func(a, b error) bool { return a == b })) {
+							t.Errorf("panicked on with %v, want %v", got, tt.value)
+						}
+					}()
+					h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+				}()
+				got := spans.one(t)
+				if failed := got.Status().Code == codes.Error; failed != tt.failed {
+					t.Errorf("status %v", got.Status())
+				}
+				checkAttrs(t, attrs(got), tt.attrs)
+				var messages []string
+				for _, e := range got.Events() {
+					a := texts(e.Attributes)
+					messages = append(messages, a["exception.message"])
+					if e.Name != "exception" || !strings.Contains(a["exception.stacktrace"], "TestServerPanic") {
+						t.Errorf("event %q with the stack %q", e.Name, a["exception.stacktrace"])
+					}
+				}
+				if want := strings.Fields(tt.message); tt.message == "" && len(messages) > 0 || tt.message != "" && !cmp.Equal(messages, []string{tt.message}) {
+					t.Errorf("exceptions %q, want %q", messages, want)
+				}
+			})
+		})
+	}
+}
+
+func TestGoexitIsAnAbort(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		h := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			runtime.Goexit()
+		}))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		}()
+		<-done
+		checkAttrs(t, attrs(spans.one(t)), map[string]string{"error.type": "aborted", "http.response.status_code": ""})
+	})
+}
+
+func TestClientGone(t *testing.T) {
+	for _, tt := range []struct {
+		rule   string
+		before func(w http.ResponseWriter)
+		after  func(w http.ResponseWriter)
+		failed bool
+		attrs  map[string]string
+	}{
+		{
+			rule:  "a client that goes is no error of ours",
+			attrs: map[string]string{"error.type": "cancelled"},
+		},
+		{
+			rule:  "nor is what the handler answers then",
+			after: func(w http.ResponseWriter) { w.WriteHeader(500) },
+			attrs: map[string]string{"error.type": "cancelled", "http.response.status_code": "500"},
+		},
+		{
+			rule:   "but what it answered before is",
+			before: func(w http.ResponseWriter) { w.WriteHeader(500) },
+			failed: true,
+			attrs:  map[string]string{"error.type": "500"},
+		},
+		{
+			rule:   "one that has the whole response may go",
+			before: func(w http.ResponseWriter) { w.Header().Set("Content-Length", "2"); io.WriteString(w, "ok") },
+			attrs:  map[string]string{"error.type": ""},
+		},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				h := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if tt.before != nil {
+						tt.before(w)
+					}
+					cancel()
+					<-r.Context().Done()
+					if tt.after != nil {
+						tt.after(w)
+					}
+				}))
+				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+				got := spans.one(t)
+				if failed := got.Status().Code == codes.Error; failed != tt.failed {
+					t.Errorf("status %v", got.Status())
+				}
+				checkAttrs(t, attrs(got), tt.attrs)
+			})
+		})
+	}
+}
+
+func TestHandlerTimeout(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		done := make(chan struct{})
+		wrapped := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			for { // TimeoutHandler says so only some time after it has cancelled the context
+				if _, err := io.WriteString(w, "late"); errors.Is(err, http.ErrHandlerTimeout) {
+					return
+				}
+			}
+		}))
+		h := http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(done)
+			wrapped.ServeHTTP(w, r)
+		}), 1, "")
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		<-done
+		got := spans.one(t)
+		if got.Status().Code != codes.Error || attrs(got)["error.type"] != "timeout" {
+			t.Errorf("status %v, attributes %v", got.Status(), attrs(got))
+		}
+	})
+}
