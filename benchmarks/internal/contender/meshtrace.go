@@ -1,0 +1,39 @@
+package contender
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/meshtrace/meshtrace"
+	"github.com/meshtrace/meshtrace/httpmw"
+)
+
+func newMeshtrace(endpoint string) (*Contender, error) {
+	if endpoint == "" {
+		return meshtraceContender(httpmw.Config{}, httpmw.ClientConfig{}), nil
+	}
+	tracing, err := meshtrace.Start(context.Background(), meshtrace.Config{
+		Service:   Service,
+		Endpoint:  endpoint,
+		NoGlobals: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	provider, propagator := tracing.TracerProvider(), tracing.Propagator()
+	c := meshtraceContender(
+		httpmw.Config{TracerProvider: provider, Propagator: propagator},
+		httpmw.ClientConfig{TracerProvider: provider, Propagator: propagator},
+	)
+	c.Flush, c.Shutdown = tracing.ForceFlush, tracing.Shutdown
+	return c, nil
+}
+
+func meshtraceContender(server httpmw.Config, client httpmw.ClientConfig) *Contender {
+	return &Contender{
+		Wrap:      httpmw.New(server).Wrap,
+		Transport: func(base http.RoundTripper) http.RoundTripper { return httpmw.NewTransport(base, client) },
+		Flush:     nothing,
+		Shutdown:  nothing,
+	}
+}

@@ -1,0 +1,80 @@
+package contender
+
+import (
+	"context"
+	"net/http"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// W3C is the propagator that OpenTelemetry's documentation has users set.
+func W3C() propagation.TextMapPropagator {
+	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+}
+
+func newOTel(endpoint string) (*Contender, error) {
+	opts := []otelhttp.Option{
+		otelhttp.WithPropagators(W3C()),
+		otelhttp.WithMeterProvider(metricnoop.NewMeterProvider()),
+	}
+	if endpoint == "" {
+		return otelContender(opts...), nil
+	}
+	provider, err := newOTelProvider(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	c := otelContender(append(opts, otelhttp.WithTracerProvider(provider))...)
+	c.Flush, c.Shutdown = provider.ForceFlush, provider.Shutdown
+	return c, nil
+}
+
+func newOTelDefaults(endpoint string) (*Contender, error) {
+	otel.SetTextMapPropagator(W3C())
+	if endpoint == "" {
+		return otelContender(), nil
+	}
+	provider, err := newOTelProvider(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	otel.SetTracerProvider(provider)
+	c := otelContender()
+	c.Flush, c.Shutdown = provider.ForceFlush, provider.Shutdown
+	return c, nil
+}
+
+// newOTelProvider returns OpenTelemetry's SDK with its defaults: parent-based sampling of every
+// trace, batches of 512 spans from a queue of 2048, which drops what does not fit.
+func newOTelProvider(endpoint string) (*sdktrace.TracerProvider, error) {
+	exporter, err := NewOTLPExporter(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	res, err := resource.Merge(resource.Default(), resource.NewSchemaless(semconv.ServiceName(Service)))
+	if err != nil {
+		return nil, err
+	}
+	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(res)), nil
+}
+
+// NewOTLPExporter returns OpenTelemetry's OTLP/HTTP exporter to the endpoint.
+func NewOTLPExporter(endpoint string) (sdktrace.SpanExporter, error) {
+	return otlptracehttp.New(context.Background(), otlptracehttp.WithEndpointURL(endpoint+"/v1/traces"))
+}
+
+func otelContender(opts ...otelhttp.Option) *Contender {
+	return &Contender{
+		Wrap:      func(next http.Handler) http.Handler { return otelhttp.NewHandler(next, "server", opts...) },
+		Transport: func(base http.RoundTripper) http.RoundTripper { return otelhttp.NewTransport(base, opts...) },
+		Flush:     nothing,
+		Shutdown:  nothing,
+	}
+}
