@@ -2,7 +2,6 @@ package propagation
 
 import (
 	"context"
-	"unsafe"
 
 	otelpropagation "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -143,65 +142,40 @@ func readB3Several(c carrier) found {
 }
 
 func (p B3) write(ctx context.Context, sc trace.SpanContext, c carrier) {
-	c.remove(fieldB3)
-	block := newB3Block(sc, p.TraceID64)
+	b, traceID, spanID := new(block), sc.TraceID(), sc.SpanID()
+	if p.TraceID64 {
+		b.add(0, appendHex(b.free(), traceID[8:]))
+	} else {
+		b.add(0, appendHex(b.free(), traceID[:]))
+	}
+	b.add(1, appendHex(b.free(), spanID[:]))
 	if parent := parentOf(ctx); p.ParentSpanID && parent.IsValid() {
-		block.set(2, parent[:])
+		b.add(2, appendHex(b.free(), parent[:]))
 	}
 	decision := decisionFor(ctx, sc)
 	if decision == Debug {
-		block.values[4] = "1"
+		b.values[4] = "1"
 	}
 	switch {
 	case decision == Deferred, decision == Debug && !p.sampledWithDebug:
 	case sc.IsSampled():
-		block.values[3] = "1"
+		b.values[3] = "1"
 	default:
-		block.values[3] = "0"
+		b.values[3] = "0"
 	}
-	for i, f := range b3Order {
-		if block.values[i] == "" {
-			c.remove(f)
-		} else {
-			c.setSlice(f, block.values[i:i+1:i+1])
-		}
-	}
-}
-
-// A b3Block holds all that is written into the several headers, so that it costs one allocation;
-// see setTraceContext.
-type b3Block struct {
-	values [len(b3Order)]string
-	text   [3][32]byte
-}
-
-var b3Order = [...]field{fieldB3TraceID, fieldB3SpanID, fieldB3ParentSpanID, fieldB3Sampled, fieldB3Flags}
-
-func newB3Block(sc trace.SpanContext, traceID64 bool) *b3Block {
-	block, traceID, spanID := new(b3Block), sc.TraceID(), sc.SpanID()
-	if traceID64 {
-		block.set(0, traceID[8:])
-	} else {
-		block.set(0, traceID[:])
-	}
-	block.set(1, spanID[:])
-	return block
-}
-
-// set makes the digits of id the value of the header at i.
-func (block *b3Block) set(i int, id []byte) {
-	text := appendHex(block.text[i][:0], id)
-	block.values[i] = unsafe.String(&text[0], len(text))
+	c.remove(fieldB3)
+	b.write(c, fieldB3TraceID, fieldB3SpanID, fieldB3ParentSpanID, fieldB3Sampled, fieldB3Flags)
 }
 
 func (p B3Single) write(ctx context.Context, sc trace.SpanContext, c carrier) {
-	c.removeAll(b3SeveralFields)
-	decision := decisionFor(ctx, sc)
-	text := appendB3Single(make([]byte, 0, maxB3Single), sc, decision, p.TraceID64)
+	b, decision := new(block), decisionFor(ctx, sc)
+	text := appendB3Single(b.free(), sc, decision, p.TraceID64)
 	if parent := parentOf(ctx); p.ParentSpanID && parent.IsValid() && decision != Deferred {
 		text = appendHex(append(text, '-'), parent[:])
 	}
-	c.set(fieldB3, string(text))
+	b.add(0, text)
+	c.removeAll(b3SeveralFields)
+	b.write(c, fieldB3)
 }
 
 // parentOf returns the ID of the parent of ctx's span, if the span knows it, as those of

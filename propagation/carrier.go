@@ -99,17 +99,33 @@ func (c carrier) set(f field, value string) {
 
 // remove removes f where the carrier can do that, and reports whether f is gone.
 func (c carrier) remove(f field) bool {
+	if c.other == nil {
+		delete(c.header, f.canonical())
+		return true
+	}
+	c.removeNamed(f.lower())
+	return c.other.Get(f.lower()) == ""
+}
+
+// removeNamed removes the field with a name that may be of somebody else's format.
+func (c carrier) removeNamed(name string) {
 	switch other := c.other.(type) {
 	case nil:
-		delete(c.header, f.canonical())
+		c.header.Del(name)
 	case otelpropagation.MapCarrier:
-		delete(other, f.lower())
+		delete(other, name)
 	case Deleter:
-		other.Delete(f.lower())
-	default:
-		return other.Get(f.lower()) == ""
+		other.Delete(name)
 	}
-	return true
+}
+
+// text reports whether c holds text, where gRPC's metadata holds bytes under names in -bin.
+func (c carrier) text() bool {
+	switch c.other.(type) {
+	case nil, otelpropagation.MapCarrier, *Environ:
+		return true
+	}
+	return false
 }
 
 // removeAll removes every field of the set.

@@ -124,6 +124,9 @@ func (set fieldSet) names() (names []string) {
 	return names
 }
 
-// allFields is every field that says where a request stands in a trace: a reverse proxy that
-// copies one of them forwards its caller's position as its own.
-const allFields = fieldSet(1<<fieldCount-1) &^ (1<<fieldBaggage | 1<<fieldJaegerBaggage)
+// baggageFields say nothing about a trace.
+const baggageFields = fieldSet(1<<fieldBaggage | 1<<fieldJaegerBaggage)
+
+// allFields is every field that says where a request stands in a trace: whoever copies one from a
+// request to another forwards his caller's position as his own.
+const allFields = fieldSet(1<<fieldCount-1) &^ baggageFields

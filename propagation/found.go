@@ -28,39 +28,51 @@ type format interface {
 type found struct {
 	sc       trace.SpanContext // valid, or zero
 	decision Decision          // what sc has no room for, or what stands alone
-	state    string            // the tracestate, if sc has no room for some of it
-	debugID  string            // jaeger-debug-id
-	baggage  baggage.Baggage   // what came in Jaeger's headers
+	rare     *rarelyFound      // nil for nothing
+}
+
+// rarelyFound is kept out of found, which is copied for every request.
+type rarelyFound struct {
+	state   string          // the tracestate, if the span context has no room for some of it
+	debugID string          // jaeger-debug-id
+	baggage baggage.Baggage // what came in Jaeger's headers
 }
 
 // empty reports whether nothing was found.
 func (f *found) empty() bool {
-	return !f.sc.IsValid() && f.decision == NoDecision && f.baggage.Len() == 0
+	return !f.sc.IsValid() && f.plain()
 }
 
 // plain reports whether the span context is all that was found.
 func (f *found) plain() bool {
-	return f.decision == NoDecision && f.state == "" && f.debugID == "" && f.baggage.Len() == 0
+	return f.decision == NoDecision && f.rare == nil
 }
 
 // context returns ctx with what was found.
 func (f *found) context(ctx context.Context) context.Context {
-	if f.state != "" {
-		ctx = context.WithValue(ctx, carriedStateKey{}, carriedState{
-			text: f.state, state: f.sc.TraceState(), traceID: f.sc.TraceID(),
-		})
+	if f.rare != nil {
+		ctx = f.rare.context(ctx, f.sc)
 	}
 	if f.decision != NoDecision {
 		ctx = seam.ContextWithDecision(ctx, f.decision, f.sc.TraceID())
 	}
-	if f.debugID != "" {
-		ctx = seam.ContextWithDebugID(ctx, f.debugID)
-	}
-	if f.baggage.Len() > 0 {
-		ctx = contextWithMoreBaggage(ctx, f.baggage)
-	}
 	if f.sc.IsValid() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, f.sc)
+	}
+	return ctx
+}
+
+func (r *rarelyFound) context(ctx context.Context, sc trace.SpanContext) context.Context {
+	if r.state != "" {
+		ctx = context.WithValue(ctx, carriedStateKey{}, carriedState{
+			text: r.state, state: sc.TraceState(), traceID: sc.TraceID(),
+		})
+	}
+	if r.debugID != "" {
+		ctx = seam.ContextWithDebugID(ctx, r.debugID)
+	}
+	if r.baggage.Len() > 0 {
+		ctx = contextWithMoreBaggage(ctx, r.baggage)
 	}
 	return ctx
 }

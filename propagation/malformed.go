@@ -2,7 +2,7 @@ package propagation
 
 // knownFormats are all formats of this package, none of whose fields another one has.
 var knownFormats = [...]format{
-	TraceContext{}, b3Several{}, b3Single{},
+	TraceContext{}, GRPCTraceBin{}, b3Several{}, b3Single{}, Jaeger{}, XRay{}, Datadog{},
 }
 
 // removeMalformed removes the fields of the set that are there but say nothing that their format

@@ -122,9 +122,9 @@ func (list *tracestate) truncate() {
 	}
 }
 
-// state returns the members of the list that OpenTelemetry's type can hold, and whether this is
-// all that text says.
-func (list *tracestate) state(text string) (state trace.TraceState, all bool) {
+// state returns the members of the list that OpenTelemetry's type can hold, and whether that
+// then says the same as text, byte for byte.
+func (list *tracestate) state(text string) (state trace.TraceState, same bool) {
 	members, n := list.members, 0
 	for _, member := range members[:list.len] {
 		if key, _, _ := strings.Cut(member, "="); validLevel1Key(key) {
@@ -132,11 +132,12 @@ func (list *tracestate) state(text string) (state trace.TraceState, all bool) {
 			n++
 		}
 	}
-	if all = list.same && n == list.len; !all {
-		text = strings.Join(members[:n], ",")
+	canonical := text
+	if !list.same || n < list.len {
+		canonical = strings.Join(members[:n], ",")
 	}
-	state, err := trace.ParseTraceState(text)
-	return state, all && err == nil
+	state, err := trace.ParseTraceState(canonical)
+	return state, err == nil && canonical == text
 }
 
 // validStateKey reports whether key is of the grammar of level 2: a lower-case letter or digit,

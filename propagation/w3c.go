@@ -50,7 +50,11 @@ func (TraceContext) read(c carrier) found {
 	if value == "" {
 		return found{}
 	}
-	sc, err := ParseTraceparent(value)
+	return readTraceContext(c, value)
+}
+
+func readTraceContext(c carrier, traceparent string) found {
+	sc, err := ParseTraceparent(traceparent)
 	if err != nil {
 		return found{}
 	}
@@ -65,14 +69,14 @@ func (TraceContext) read(c carrier) found {
 // if that has no room for all of it.
 func (f *found) addTracestate(values []string) {
 	var list tracestate
-	if list.parse(values) != nil {
+	if list.parse(values) != nil || list.len == 0 {
 		return
 	}
 	text := list.text(values)
-	state, all := list.state(text)
+	state, same := list.state(text)
 	f.sc = f.sc.WithTraceState(state)
-	if !all {
-		f.state = text
+	if !same {
+		f.rare = &rarelyFound{state: text}
 	}
 }
 

@@ -13,7 +13,7 @@ type HeaderExtractor interface {
 	// says that this is all there is: Extract would have put nothing else into the context. If
 	// plain is false, sc means nothing and the caller must use Extract.
 	//
-	// It does not allocate when plain, and does not change h.
+	// It does not allocate when plain, but for what a tracestate needs, and does not change h.
 	ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool)
 }
 

@@ -1,0 +1,208 @@
+package propagation
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"go.opentelemetry.io/otel/baggage"
+	otelpropagation "go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// maxUberTraceID is the length of the longest uber-trace-id, its colons percent-encoded.
+const maxUberTraceID = len("4bf92f3577b34da6a3ce929d0e0e4736%3A00f067aa0ba902b7%3A0000000000000000%3A01")
+
+// The flags of uber-trace-id.
+const (
+	jaegerSampled = 0x01
+	jaegerDebug   = 0x02
+)
+
+// ParseJaeger parses the value of an uber-trace-id header: {trace ID}:{span ID}:{parent span
+// ID}:{flags}. The span context is valid and remote; the decision is [Debug] if the debug flag is
+// set, which counts as sampled, otherwise [NoDecision].
+//
+// Jaeger's clients leave leading zeroes out, so that IDs may be short, and encode the header like
+// a URL, so that a colon may be %3A. The parent span ID is checked and dropped. ParseJaeger does
+// not allocate.
+//
+// The error is [ErrSyntax], [ErrZeroID] or [ErrTooLong].
+//
+// Spec: Jaeger, Propagation Format, https://www.jaegertracing.io/sdk-migration/#propagation-format
+func ParseJaeger(value string) (trace.SpanContext, Decision, error) {
+	if len(value) > maxUberTraceID {
+		return trace.SpanContext{}, NoDecision, ErrTooLong
+	}
+	var parent [8]byte
+	var flags [1]byte
+	sc, in := trace.SpanContextConfig{Remote: true}, scanner{rest: value}
+	in.shortHex(sc.TraceID[:])
+	in.skipColon()
+	in.shortHex(sc.SpanID[:])
+	in.skipColon()
+	in.shortHex(parent[:])
+	in.skipColon()
+	in.shortHex(flags[:])
+	in.end()
+	if in.failed {
+		return trace.SpanContext{}, NoDecision, ErrSyntax
+	}
+	if !sc.TraceID.IsValid() || !sc.SpanID.IsValid() {
+		return trace.SpanContext{}, NoDecision, ErrZeroID
+	}
+	decision := NoDecision
+	if flags[0]&jaegerDebug != 0 {
+		decision = Debug
+	}
+	if flags[0]&(jaegerSampled|jaegerDebug) != 0 {
+		sc.TraceFlags = trace.FlagsSampled
+	}
+	return trace.NewSpanContext(sc), decision, nil
+}
+
+// skipColon reads a colon, or its percent-encoding.
+func (in *scanner) skipColon() {
+	if strings.HasPrefix(in.rest, "%3A") || strings.HasPrefix(in.rest, "%3a") {
+		in.rest = in.rest[len("%3A"):]
+		return
+	}
+	in.skip(':')
+}
+
+// AppendJaeger appends the value of an uber-trace-id header to dst, with all leading zeroes, and
+// 0 for the parent span ID, which Jaeger has deprecated. Of a decision only [Debug] can be written.
+// It writes zero IDs as they are; check sc.IsValid first.
+//
+// Spec: Jaeger, Propagation Format, https://www.jaegertracing.io/sdk-migration/#propagation-format
+func AppendJaeger(dst []byte, sc trace.SpanContext, decision Decision) []byte {
+	traceID, spanID := sc.TraceID(), sc.SpanID()
+	dst = appendHex(dst, traceID[:])
+	dst = append(dst, ':')
+	dst = appendHex(dst, spanID[:])
+	switch {
+	case decision == Debug:
+		return append(dst, ":0:3"...)
+	case sc.IsSampled():
+		return append(dst, ":0:1"...)
+	}
+	return append(dst, ":0:0"...)
+}
+
+// Jaeger is the propagator of the headers of Jaeger's own, retired clients.
+//
+// It reads and writes uber-trace-id. Where that or one of the following is in a request, it also
+// reads baggage from uberctx-{key} and jaeger-baggage, which is added to what the context has,
+// but never written in this form. A request without IDs may have jaeger-debug-id: this is a
+// [Debug] decision, and a text that middlewares put on the trace's first span, to find it by.
+//
+// In Linkerd's mesh: the proxy neither reads nor writes any of these.
+//
+// Spec: Jaeger, Propagation Format, https://www.jaegertracing.io/sdk-migration/#propagation-format
+type Jaeger struct {
+	_ struct{}
+}
+
+var _ otelpropagation.TextMapPropagator = Jaeger{}
+
+// Extract returns ctx with the remote span context, the decision and the baggage that from
+// holds, or ctx if it holds none.
+func (p Jaeger) Extract(ctx context.Context, from otelpropagation.TextMapCarrier) context.Context {
+	return extract(ctx, from, p)
+}
+
+// Inject writes the span context of ctx into the carrier, and removes a jaeger-debug-id. Without
+// a span in ctx it writes nothing, and removes an uber-trace-id that is malformed.
+func (p Jaeger) Inject(ctx context.Context, into otelpropagation.TextMapCarrier) {
+	inject(ctx, into, p)
+}
+
+// Fields returns the name of the header that Inject writes.
+func (p Jaeger) Fields() []string { return p.writes().names() }
+
+func (Jaeger) reads() fieldSet  { return fieldsOf(fieldUberTraceID, fieldJaegerDebugID) }
+func (Jaeger) writes() fieldSet { return fieldsOf(fieldUberTraceID) }
+
+func (Jaeger) write(ctx context.Context, sc trace.SpanContext, c carrier) {
+	b := new(block)
+	b.add(0, AppendJaeger(b.free(), sc, decisionFor(ctx, sc)))
+	b.write(c, fieldUberTraceID, fieldJaegerDebugID)
+}
+
+// maxDebugID bounds jaeger-debug-id: it becomes an attribute.
+const maxDebugID = 128
+
+func (Jaeger) read(c carrier) (got found) {
+	value, debugID := c.first(fieldUberTraceID), c.first(fieldJaegerDebugID)
+	list := c.first(fieldJaegerBaggage)
+	if value == "" && debugID == "" && list == "" {
+		return found{}
+	}
+	var rare rarelyFound
+	if sc, decision, err := ParseJaeger(value); err == nil {
+		got.sc, got.decision = sc, decision
+	} else if debugID != "" {
+		got.decision = Debug
+		rare.debugID = strings.ToValidUTF8(debugID[:min(len(debugID), maxDebugID)], "")
+	}
+	if rare.baggage = c.jaegerBaggage(list); rare.debugID != "" || rare.baggage.Len() > 0 {
+		got.rare = &rare
+	}
+	return got
+}
+
+// jaegerBaggage reads uberctx-{key} and list, a value of jaeger-baggage: key=value, key=value.
+// No more than maxBaggageMembers of it, and maxBaggageBytes, are kept.
+func (c carrier) jaegerBaggage(list string) baggage.Baggage {
+	var kept jaegerBaggage
+	c.uberctx(&kept)
+	for list != "" && !kept.full() {
+		var pair string
+		pair, list, _ = strings.Cut(list, ",")
+		if key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok {
+			kept.add(key, value)
+		}
+	}
+	return kept.baggage
+}
+
+// uberctx adds all headers whose names begin with uberctx-.
+func (c carrier) uberctx(kept *jaegerBaggage) {
+	const prefix, canonicalPrefix = "uberctx-", "Uberctx-"
+	if c.other != nil {
+		for _, key := range c.other.Keys() {
+			if len(key) > len(prefix) && strings.EqualFold(key[:len(prefix)], prefix) {
+				kept.add(key[len(prefix):], c.other.Get(key))
+			}
+		}
+		return
+	}
+	for key, values := range c.header {
+		if name, ok := strings.CutPrefix(key, canonicalPrefix); ok && len(values) > 0 {
+			kept.add(name, values[0])
+		}
+	}
+}
+
+type jaegerBaggage struct {
+	baggage baggage.Baggage
+	bytes   int
+}
+
+func (kept *jaegerBaggage) full() bool {
+	return kept.baggage.Len() >= maxBaggageMembers || kept.bytes > maxBaggageBytes
+}
+
+// add adds a member whose key is of any case, and whose value is encoded like a URL's.
+func (kept *jaegerBaggage) add(key, value string) {
+	kept.bytes += len(key) + len(value) + len("=,")
+	if kept.full() {
+		return
+	}
+	if decoded, err := url.QueryUnescape(value); err == nil {
+		value = decoded // otherwise it was not encoded
+	}
+	if m, err := baggage.NewMemberRaw(strings.ToLower(key), value); err == nil {
+		kept.baggage, _ = kept.baggage.SetMember(m)
+	}
+}
