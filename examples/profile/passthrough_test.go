@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshtrace/meshtrace/httpmw"
+	"github.com/meshtrace/meshtrace/internal/linkerd"
+)
+
+// hop is a service whose author has wrapped its handler and its client, and started nothing. It
+// shows what headers it got, and calls the next service, if there is one.
+func hop(network http.RoundTripper, next string, got chan<- http.Header) http.Handler {
+	client := &http.Client{Transport: httpmw.NewTransport(network, httpmw.ClientConfig{})}
+	return httpmw.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got <- r.Header.Clone()
+		if next == "" {
+			return
+		}
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+next+"/x", nil)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		_, _ = io.Copy(w, resp.Body)
+	}))
+}
+
+// passThrough sends one request with the given headers through three such services, and returns
+// what each of them got and what their proxies exported. With direct, the first is reached past
+// its proxy.
+func passThrough(t *testing.T, mode linkerd.Mode, header http.Header, direct bool) (got []http.Header, c *collector) {
+	t.Helper()
+	c, err := startCollector()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	m, err := newMesh("a", "b", "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers := make(chan http.Header, len(m.names))
+	for i, name := range m.names {
+		next := append(m.names, "")[i+1]
+		if err := m.start(name, hop(m.pods[name].network, next, headers), linkerd.Config{Mode: mode, Collector: c.url()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addr := m.pods["a"].in.Addr().String()
+	if direct {
+		addr = m.pods["a"].app.Addr().String()
+	}
+	outside := throughAddr(addr)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://a/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = header.Clone()
+	resp, err := (&http.Client{Transport: outside}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	outside.CloseIdleConnections()
+	if err := m.close(t.Context()); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("status %d, then %v", resp.StatusCode, err)
+	}
+	for range m.names {
+		got = append(got, <-headers)
+	}
+	return got, c
+}
+
+func TestNothingConfiguredPassesTheContext(t *testing.T) {
+	want := http.Header{
+		"Traceparent": {"00-" + outsideTrace + "-" + outsideSpan + "-01"}, "Tracestate": {"vendor=value"}, "Baggage": {"user=7"},
+	}
+	got, c := passThrough(t, linkerd.Off, want, false)
+	for i, h := range got {
+		for key := range want {
+			if diff := cmp.Diff(want[key], h[key]); diff != "" {
+				t.Errorf("hop %d: %s (-want +got):\n%s", i+1, key, diff)
+			}
+		}
+	}
+	if c.latest() != "" {
+		t.Error("something was recorded")
+	}
+}
+
+// The proxies rewrite the span ID and record; the services do neither, and keep the chain whole.
+func TestNothingConfiguredKeepsTheProxiesTogether(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		flags string
+		spans int
+	}{{"sampled", "01", 10}, {"not sampled", "00", 0}} {
+		t.Run(tt.rule, func(t *testing.T) {
+			header := http.Header{"Traceparent": {"00-" + outsideTrace + "-" + outsideSpan + "-" + tt.flags}, "Tracestate": {"vendor=value"}}
+			got, c := passThrough(t, linkerd.Modern, header, false)
+			rewritten := regexp.MustCompile("^00-" + outsideTrace + "-[0-9a-f]{16}-" + tt.flags + "$")
+			seen := map[string]bool{header.Get("Traceparent"): true}
+			for i, h := range got {
+				value := h.Get("Traceparent")
+				if !rewritten.MatchString(value) || seen[value] || h.Get("Tracestate") != "vendor=value" {
+					t.Errorf("hop %d: traceparent %s, tracestate %s", i+1, value, h.Get("Tracestate"))
+				}
+				seen[value] = true
+			}
+			spans := c.trace(outsideTrace)
+			if links := chain(t, spans); len(links) != tt.spans {
+				t.Fatalf("%d spans, want %d: %q", len(links), tt.spans, links)
+			}
+			if len(spans) == 0 {
+				return
+			}
+			if top := newWaterfall(spans, false).rows[0]; hex16(top.ParentSpanId) != outsideSpan {
+				t.Errorf("the first span is the child of %x, want %s", top.ParentSpanId, outsideSpan)
+			}
+			for _, s := range spans {
+				if !bytes.Contains([]byte(label(s)), []byte("(proxy ")) {
+					t.Errorf("the service %s recorded a span", s.service)
+				}
+			}
+		})
+	}
+}
+
+func TestNothingConfiguredForwardsNothingMalformed(t *testing.T) {
+	for rule, header := range map[string]http.Header{
+		"the traceparent that kills a proxy": {"Traceparent": {"00-" + outsideTrace + "-" + outsideSpan + "-"}},
+		"a zero trace ID":                    {"Traceparent": {"00-00000000000000000000000000000000-" + outsideSpan + "-01"}},
+		"short IDs":                          {"Traceparent": {"00-abcd-12-01"}, "Tracestate": {"vendor=value"}},
+		"two traceparents":                   {"Traceparent": {"00-" + outsideTrace + "-" + outsideSpan + "-01", "00-" + outsideTrace + "-" + outsideSpan + "-01"}},
+		"tracestate alone":                   {"Tracestate": {"vendor=value"}},
+		"B3 that is not hex":                 {"X-B3-Traceid": {"trace"}, "X-B3-Spanid": {"span"}, "X-B3-Sampled": {"1"}},
+		"baggage that is none":               {"Baggage": {"no equals sign"}},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			got, c := passThrough(t, linkerd.Modern, header, true)
+			for _, h := range got[1:] {
+				for key := range header {
+					if values, ok := h[key]; ok {
+						t.Errorf("%s was forwarded: %q", key, values)
+					}
+				}
+			}
+			if c.latest() != "" {
+				t.Error("something was recorded")
+			}
+		})
+	}
+}
