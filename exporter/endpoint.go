@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -37,7 +38,7 @@ var schemes = map[string]scheme{
 // parseEndpoint reads the setting. Its error shows the endpoint without credentials.
 func parseEndpoint(endpoint string) (destination, error) {
 	invalid := func(rule string) (destination, error) {
-		return destination{}, fmt.Errorf("exporter: Endpoint %q: %s", withoutUser(endpoint), rule)
+		return destination{}, fmt.Errorf("exporter: Endpoint %q: %s", redacted(endpoint), rule)
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -49,6 +50,9 @@ func parseEndpoint(endpoint string) (destination, error) {
 	}
 	if u.Hostname() == "" {
 		return invalid("must name a host")
+	}
+	if port := u.Port(); port != "" && !validPort(port) {
+		return invalid("the port must be from 1 to 65535")
 	}
 	if u.Fragment != "" {
 		return invalid("must not have a fragment")
@@ -64,6 +68,11 @@ func parseEndpoint(endpoint string) (destination, error) {
 	return d, nil
 }
 
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
 // shown returns the address as errors show it. A query may hold a key, so it is left out.
 func (d destination) shown() string {
 	u := d.url
@@ -71,52 +80,23 @@ func (d destination) shown() string {
 	return u.String()
 }
 
-// withoutUser returns endpoint without user information, even if it is no valid URL.
-func withoutUser(endpoint string) string {
-	before, rest, ok := strings.Cut(endpoint, "://")
-	if !ok {
-		before, rest = "", endpoint
+// redacted returns endpoint as errors show it, even if it is no URL: without user information, and
+// without query and fragment. A password may hold any character, so the last @ ends it.
+func redacted(endpoint string) string {
+	scheme, rest, ok := strings.Cut(endpoint, "://")
+	if !ok || strings.ContainsAny(scheme, "@?#") {
+		scheme, rest = "", endpoint
 	} else {
-		before += "://"
+		scheme += "://"
 	}
-	authority, path, _ := strings.Cut(rest, "/")
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		authority, path = rest[at+1:], ""
-		authority, path, _ = strings.Cut(authority, "/")
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		rest = rest[:end]
 	}
-	shown := before + authority
-	if path != "" {
-		shown += "/" + path
-	}
-	return shown[:min(len(shown), 64)]
+	return cut(scheme + rest)
 }
 
 func basicAuth(user *url.Userinfo) string {
 	password, _ := user.Password()
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password))
-}
-
-// validHeaderKey reports whether key is a token.
-//
-// Spec: RFC 9110, section 5.6.2, https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
-func validHeaderKey(key string) bool {
-	for _, c := range []byte(key) {
-		switch {
-		case '0' <= c && c <= '9', 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return key != ""
-}
-
-// validHeaderValue reports whether value has no control characters, which could end the header.
-func validHeaderValue(value string) bool {
-	for _, c := range []byte(value) {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }

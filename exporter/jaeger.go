@@ -6,6 +6,7 @@ package exporter
 // Jaeger Transformation, https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/jaeger/
 
 import (
+	"cmp"
 	"encoding/binary"
 	"time"
 
@@ -36,14 +37,14 @@ func (jaegerThrift) appendBatch(dst []byte, b *batch) []byte {
 
 // appendProcess writes the resource. Jaeger keeps the service's name apart from its tags.
 func appendProcess(dst []byte, attrs []attribute.KeyValue) []byte {
-	service := "unknown_service"
+	service := ""
 	for _, kv := range attrs {
 		if kv.Key == semconv.ServiceNameKey {
-			service = text(kv.Value.AsString())
+			service = text(kv.Value.String())
 		}
 	}
-	dst = appendThriftString(dst, 1, service) // Process.serviceName
-	dst, tags := openThriftList(dst, 2)       // Process.tags
+	dst = appendThriftString(dst, 1, cmp.Or(service, "unknown_service")) // Process.serviceName
+	dst, tags := openThriftList(dst, 2)                                  // Process.tags
 	n := 0
 	for i := range attrs {
 		if attrs[i].Key != semconv.ServiceNameKey {
@@ -68,8 +69,8 @@ func (jaegerThrift) appendSpan(dst []byte, r *seam.Record) []byte {
 	}
 	const sampled = 1
 	dst = appendThriftI32(dst, 7, sampled)
-	dst = appendThriftI64(dst, 8, r.Start.UnixMicro())
-	dst = appendThriftI64(dst, 9, int64(r.End.Sub(r.Start)/time.Microsecond))
+	dst = appendThriftI64(dst, 8, micros(r.Start))
+	dst = appendThriftI64(dst, 9, max(r.End.Sub(r.Start).Microseconds(), 0))
 	dst, tags := openThriftList(dst, 10)
 	n := len(r.Attrs)
 	for i := range r.Attrs {
@@ -98,7 +99,7 @@ func appendSpanTags(dst []byte, n int, r *seam.Record) ([]byte, int) {
 			n++
 		}
 	}
-	if r.Kind != trace.SpanKindInternal {
+	if trace.SpanKindServer <= r.Kind && r.Kind <= trace.SpanKindConsumer {
 		tag("span.kind", r.Kind.String())
 	}
 	tag("otel.scope.name", r.Origin.Scope.Name)
@@ -137,27 +138,38 @@ func appendReferences(dst []byte, links []sdktrace.Link) []byte {
 	return dst
 }
 
-// appendLogs writes events. The name becomes a field named event.
+// appendLogs writes events.
 func appendLogs(dst []byte, events []sdktrace.Event) []byte {
 	dst, list := openThriftList(dst, 11)
 	for i := range events {
-		e := &events[i]
-		dst = appendThriftI64(dst, 1, e.Time.UnixMicro())
-		var fields int
-		dst, fields = openThriftList(dst, 2)
-		dst = appendStringTag(dst, "event", e.Name)
-		for _, kv := range e.Attributes {
-			dst = appendTag(dst, string(kv.Key), kv.Value)
-		}
-		n := 1 + len(e.Attributes)
-		if e.DroppedAttributeCount > 0 {
-			dst = appendTag(dst, "otel.event.dropped_attributes_count", attribute.IntValue(e.DroppedAttributeCount))
-			n++
-		}
-		closeThriftList(dst, fields, n)
+		dst = appendThriftI64(dst, 1, micros(events[i].Time))
+		dst = appendLogFields(dst, &events[i])
 		dst = append(dst, thriftStop)
 	}
 	closeThriftList(dst, list, len(events))
+	return dst
+}
+
+// appendLogFields writes what an event says. Its name becomes a field named event, unless an
+// attribute has taken that name.
+func appendLogFields(dst []byte, e *sdktrace.Event) []byte {
+	const name = "event"
+	dst, fields := openThriftList(dst, 2)
+	n := len(e.Attributes)
+	named := false
+	for _, kv := range e.Attributes {
+		dst = appendTag(dst, string(kv.Key), kv.Value)
+		named = named || kv.Key == name
+	}
+	if !named {
+		dst = appendStringTag(dst, name, e.Name)
+		n++
+	}
+	if e.DroppedAttributeCount > 0 {
+		dst = appendTag(dst, "otel.event.dropped_attributes_count", attribute.IntValue(e.DroppedAttributeCount))
+		n++
+	}
+	closeThriftList(dst, fields, n)
 	return dst
 }
 
@@ -205,6 +217,10 @@ func appendTagHead(dst []byte, key string, kind int32) []byte {
 	dst = appendThriftString(dst, 1, text(key))
 	return appendThriftI32(dst, 2, kind)
 }
+
+// micros returns t as Jaeger has it: microseconds since 1970, in a number that is unsigned
+// everywhere but in Thrift.
+func micros(t time.Time) int64 { return max(t.UnixMicro(), 0) }
 
 func highHalf(id trace.TraceID) int64 { return int64(binary.BigEndian.Uint64(id[:8])) }
 func lowHalf(id trace.TraceID) int64  { return int64(binary.BigEndian.Uint64(id[8:])) }

@@ -37,12 +37,17 @@ func (e *Exporter) readSpan(r *seam.Record, s sdktrace.ReadOnlySpan) {
 type origins struct {
 	mu        sync.Mutex
 	known     map[originKey]*seam.Origin
-	resources map[attribute.Distinct]*resource.Resource
+	resources map[resourceKey]*resource.Resource
 }
 
 type originKey struct {
 	scope    instrumentation.Scope
-	resource attribute.Distinct
+	resource resourceKey
+}
+
+type resourceKey struct {
+	attrs     attribute.Distinct
+	schemaURL string
 }
 
 // maxOrigins bounds what is remembered. A program that makes tracers without end pays with a
@@ -50,7 +55,7 @@ type originKey struct {
 const maxOrigins = 1000
 
 func (o *origins) of(scope instrumentation.Scope, res *resource.Resource) *seam.Origin {
-	key := originKey{scope, res.Equivalent()}
+	key := originKey{scope, resourceKey{res.Equivalent(), res.SchemaURL()}}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if origin, ok := o.known[key]; ok {
@@ -58,7 +63,7 @@ func (o *origins) of(scope instrumentation.Scope, res *resource.Resource) *seam.
 	}
 	if o.known == nil || len(o.known) >= maxOrigins {
 		o.known = make(map[originKey]*seam.Origin)
-		o.resources = make(map[attribute.Distinct]*resource.Resource)
+		o.resources = make(map[resourceKey]*resource.Resource)
 	}
 	if same, ok := o.resources[key.resource]; ok {
 		res = same

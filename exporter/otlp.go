@@ -68,22 +68,31 @@ func (otlp) appendSpan(dst []byte, r *seam.Record) []byte {
 		dst = appendBytes(dst, 4, id[:])
 	}
 	dst = appendString(dst, 5, r.Name)
-	dst = appendInt(dst, 6, int64(r.Kind)) // the numbers are the same
+	dst = appendInt(dst, 6, spanKind(r.Kind))
 	dst = appendTime(dst, 7, r.Start)
 	dst = appendTime(dst, 8, r.End)
 	dst = appendKeyValues(dst, 9, r.Attrs)
-	dst = appendInt(dst, 10, int64(r.DroppedAttrs))
+	dst = appendCount(dst, 10, r.DroppedAttrs)
 	for i := range r.Events {
 		dst = appendEvent(dst, &r.Events[i])
 	}
-	dst = appendInt(dst, 12, int64(r.DroppedEvents))
+	dst = appendCount(dst, 12, r.DroppedEvents)
 	for i := range r.Links {
 		dst = appendLink(dst, &r.Links[i])
 	}
-	dst = appendInt(dst, 14, int64(r.DroppedLinks))
+	dst = appendCount(dst, 14, r.DroppedLinks)
 	dst = appendStatus(dst, r.Status)
 	dst = appendFixed32(dst, 16, spanFlags(r.SpanContext, r.Parent))
 	return closeMessage(dst, span)
+}
+
+// spanKind returns the number of a kind, which is the same in OTLP. A kind that does not exist is
+// unspecified.
+func spanKind(k trace.SpanKind) int64 {
+	if k < trace.SpanKindInternal || k > trace.SpanKindConsumer {
+		return 0
+	}
+	return int64(k)
 }
 
 // appendSpanContext writes the fields 1 to 3, in which a span and a link are alike.
@@ -117,7 +126,7 @@ func appendEvent(dst []byte, e *sdktrace.Event) []byte {
 	dst = appendTime(dst, 1, e.Time)
 	dst = appendString(dst, 2, e.Name)
 	dst = appendKeyValues(dst, 3, e.Attributes)
-	dst = appendInt(dst, 4, int64(e.DroppedAttributeCount))
+	dst = appendCount(dst, 4, e.DroppedAttributeCount)
 	return closeMessage(dst, event)
 }
 
@@ -125,7 +134,7 @@ func appendLink(dst []byte, l *sdktrace.Link) []byte {
 	dst, link := openMessage(dst, 13)
 	dst = appendSpanContext(dst, l.SpanContext)
 	dst = appendKeyValues(dst, 4, l.Attributes)
-	dst = appendInt(dst, 5, int64(l.DroppedAttributeCount))
+	dst = appendCount(dst, 5, l.DroppedAttributeCount)
 	dst = appendFixed32(dst, 6, spanFlags(l.SpanContext, l.SpanContext))
 	return closeMessage(dst, link)
 }
@@ -227,57 +236,17 @@ func values[T any](in []T, value func(T) attribute.Value) []attribute.Value {
 	return out
 }
 
-// parsePartialSuccess reads an ExportTraceServiceResponse.
-func parsePartialSuccess(response []byte) (rejected int64, message string) {
-	partial := fieldOf(response, 1)
-	for len(partial) > 0 {
-		field, kind, n := protowire.ConsumeTag(partial)
-		if n < 0 {
-			return rejected, message
-		}
-		value := partial[n:]
-		switch {
-		case field == 1 && kind == protowire.VarintType:
-			count, _ := protowire.ConsumeVarint(value)
-			rejected = max(int64(count), 0)
-		case field == 2 && kind == protowire.BytesType:
-			said, _ := protowire.ConsumeBytes(value)
-			message = string(said)
-		}
-		n = protowire.ConsumeFieldValue(field, kind, value)
-		if n < 0 {
-			return rejected, message
-		}
-		partial = value[n:]
-	}
-	return rejected, message
-}
-
-// fieldOf returns the bytes of the first field of that number in a message, or nil.
-func fieldOf(message []byte, number protowire.Number) []byte {
-	for len(message) > 0 {
-		field, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return nil
-		}
-		message = message[n:]
-		if field == number && kind == protowire.BytesType {
-			value, n := protowire.ConsumeBytes(message)
-			if n < 0 {
-				return nil
-			}
-			return value
-		}
-		n = protowire.ConsumeFieldValue(field, kind, message)
-		if n < 0 {
-			return nil
-		}
-		message = message[n:]
-	}
-	return nil
-}
-
+// appendTime writes t in nanoseconds since 1970. What is earlier is unknown, which is 0.
 func appendTime(dst []byte, field protowire.Number, t time.Time) []byte {
+	nanos := uint64(0)
+	if seconds := t.Unix(); seconds >= 0 {
+		nanos = uint64(seconds)*uint64(time.Second) + uint64(t.Nanosecond())
+	}
 	dst = protowire.AppendTag(dst, field, protowire.Fixed64Type)
-	return protowire.AppendFixed64(dst, uint64(t.UnixNano()))
+	return protowire.AppendFixed64(dst, nanos)
+}
+
+// appendCount writes a count, whose field is of 32 bits without sign.
+func appendCount(dst []byte, field protowire.Number, n int) []byte {
+	return appendInt(dst, field, min(max(int64(n), 0), math.MaxUint32))
 }

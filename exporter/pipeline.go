@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// pipeline is the state that only [Exporter.run]'s goroutine touches.
+// pipeline is the state that only [pipeline.run]'s goroutine touches.
 type pipeline struct {
 	*Exporter
 
@@ -19,48 +19,21 @@ type pipeline struct {
 	flying   []*batch // under way
 	due      bool     // the queue is to be sent whether or not it fills a batch
 	flushing []*flush
-	ending   bool // no more spans will come
-
-	failures int // deliveries in a row that are to be tried again
+	pause    pause
 	maxBytes int // of a batch: Batch.MaxBytes, or less if the server has refused that much
+	reporter reporter
 
-	age   *time.Timer // when the oldest span not yet collected has waited long enough
+	age   *time.Timer // when the oldest span not yet sent has waited long enough
 	aging bool
-	retry *time.Timer // when a failed delivery may be tried again
-	wait  bool        // until retry
 }
 
-// A flush asks for everything taken so far to be delivered or given up.
-type flush struct {
-	last     bool   // nothing will come after it
-	seq      uint64 // of the last chunk that it waits for
-	finished chan struct{}
-}
-
-// run is the exporter's one goroutine. It ends when ctx does.
-func (e *Exporter) run(ctx context.Context) {
-	defer close(e.done)
-	p := &pipeline{Exporter: e, maxBytes: e.cfg.Batch.MaxBytes, age: stoppedTimer(), retry: stoppedTimer()}
-	for {
-		select {
-		case <-e.wake:
-			p.collect(false)
-		case <-p.age.C:
-			p.collect(true)
-			p.due = true
-		case <-p.retry.C:
-			p.wait = false
-		case f := <-e.flushes:
-			p.begin(f)
-		case d := <-e.posted:
-			p.settle(d)
-		case <-ctx.Done():
-			p.end()
-			return
-		}
-		p.makeRoom()
-		p.send(ctx)
-		p.answer()
+func newPipeline(e *Exporter) *pipeline {
+	return &pipeline{
+		Exporter: e,
+		maxBytes: e.cfg.Batch.MaxBytes,
+		pause:    pause{settings: e.cfg.Retry, timer: stoppedTimer()},
+		reporter: reporter{onError: e.cfg.OnError},
+		age:      stoppedTimer(),
 	}
 }
 
@@ -70,15 +43,43 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
+// run ends when ctx does.
+func (p *pipeline) run(ctx context.Context) {
+	defer close(p.done)
+	for {
+		select {
+		case <-p.wake:
+			p.collect(false)
+		case <-p.age.C:
+			p.collect(true)
+			p.due = true
+		case <-p.pause.timer.C:
+			p.pause.on = false
+		case f := <-p.flushes:
+			p.begin(f)
+		case d := <-p.posted:
+			p.settle(d)
+		case <-ctx.Done():
+			p.end()
+			return
+		}
+		p.makeRoom()
+		p.send(ctx)
+		p.answer()
+		p.reporter.report(p.loss.dropped())
+	}
+}
+
 // collect moves full chunks, or all, from the shards to the queue. What it leaves begins to age.
 func (p *pipeline) collect(all bool) {
 	from := len(p.queue)
 	for _, s := range p.shards {
-		p.queue = s.take(p.queue, &p.memory, all)
+		p.queue = s.take(p.queue, all)
 	}
-	for _, c := range p.queue[from:] {
+	for i, c := range p.queue[from:] {
 		p.seq++
 		c.seq = p.seq
+		p.queue[from+i] = p.memory.trim(c)
 	}
 	switch {
 	case all:
@@ -92,32 +93,26 @@ func (p *pipeline) collect(all bool) {
 
 // makeRoom drops the oldest chunks while memory is tight. Those under way can't be.
 func (p *pipeline) makeRoom() {
-	dropped := 0
-	for p.memory.tight() && len(p.queue) > 0 {
-		dropped += p.discard(p.queue[0], queueFull)
-		p.queue = slices.Delete(p.queue, 0, 1)
+	n := 0
+	for ; n < len(p.queue) && p.memory.tight(); n++ {
+		p.discard(p.queue[n], queueFull)
 	}
-	if dropped > 0 {
-		p.errs.handle(fmt.Errorf("exporter: dropped the %d oldest spans: %d bytes of Queue.MaxBytes are used up; last error: %w",
-			dropped, p.memory.budget, p.loss.lastError()))
-	}
+	p.queue = slices.Delete(p.queue, 0, n)
 }
 
 // discard counts the spans of c as lost.
-func (p *pipeline) discard(c *chunk, why cause) int {
-	n := len(c.spans)
-	p.loss.drop(why, n)
+func (p *pipeline) discard(c *chunk, why cause) {
+	p.loss.drop(why, len(c.spans))
 	p.memory.release(c)
-	return n
 }
 
 // send posts batches as long as there is reason to and the window is open.
 func (p *pipeline) send(ctx context.Context) {
 	window := p.cfg.Queue.InFlight
-	if p.failures > 0 {
+	if p.pause.failures > 0 {
 		window = 1 // one is enough to find out whether the server is back
 	}
-	for len(p.queue) > 0 && !p.wait && len(p.flying) < window && (p.due || p.failures > 0 || p.full()) {
+	for len(p.queue) > 0 && !p.pause.on && len(p.flying) < window && (p.due || p.full()) {
 		b := p.next()
 		p.flying = append(p.flying, b)
 		go func() { p.posted <- p.poster.deliver(ctx, p.protocol, b) }()
@@ -140,122 +135,94 @@ func (p *pipeline) full() bool {
 	return false
 }
 
-// next takes the oldest chunks from the queue, as many as fit into a batch.
+// next takes the oldest chunk from the queue, and what fits into one batch with it.
 func (p *pipeline) next() *batch {
 	for len(p.queue[0].buf) > p.maxBytes && len(p.queue[0].spans) > 1 {
-		head, tail := p.queue[0].split(&p.memory)
+		head, tail := p.queue[0].split()
 		p.queue = slices.Replace(p.queue, 0, 1, head, tail)
 	}
 	b := new(batch)
-	for len(p.queue) > len(b.chunks) && b.fits(p.queue[len(b.chunks)], p.cfg.Batch.MaxSpans, p.maxBytes) {
-		b.add(p.queue[len(b.chunks)])
-	}
-	p.queue = slices.Delete(p.queue, 0, len(b.chunks))
+	p.queue = slices.DeleteFunc(p.queue, func(c *chunk) bool {
+		if !b.fits(c, p.cfg.Batch.MaxSpans, p.maxBytes) {
+			return false
+		}
+		b.add(c)
+		return true
+	})
 	return b
 }
 
 // settle books what came of a batch.
 func (p *pipeline) settle(d delivery) {
-	p.flying = slices.DeleteFunc(p.flying, func(b *batch) bool { return b == d.batch })
-	if d.err != nil {
-		p.loss.last.Store(&d.err)
-	}
+	b := d.batch
+	p.flying = slices.DeleteFunc(p.flying, func(other *batch) bool { return other == b })
 	switch d.outcome {
 	case accepted:
-		p.failures = 0
-		p.loss.exported.Add(uint64(d.batch.spans - d.rejected))
-		p.drop(d.batch, rejected, d.rejected)
+		p.pause.failures = 0
+		p.loss.exported.Add(uint64(b.spans - d.rejected))
+		p.finish(b, rejected, d.rejected)
 	case refused:
-		p.failures = 0
-		p.drop(d.batch, rejected, d.batch.spans)
+		p.pause.failures = 0
+		p.finish(b, rejected, b.spans)
 	case oversize:
-		p.shrink(d)
+		p.pause.failures = 0
+		p.shrink(b)
 	case failed:
-		p.failures++
-		p.requeue(d.batch)
-		p.pause(d.retryAfter)
-		d.err = fmt.Errorf("%w; %d spans are kept to be sent again", d.err, d.batch.spans)
+		p.pause.failed(d.retryAfter)
+		p.requeue(b)
+		d.err = fmt.Errorf("%w; its spans are kept to be sent again", d.err)
 	}
 	if d.err != nil {
-		p.errs.handle(d.err)
+		p.loss.last.Store(&d.err)
+		p.reporter.note(d.err)
 	}
 }
 
-// drop books n spans of b as lost, and releases b.
-func (p *pipeline) drop(b *batch, why cause, n int) {
+// finish books n spans of b as lost, and lets go of b.
+func (p *pipeline) finish(b *batch, why cause, n int) {
 	p.loss.drop(why, n)
 	for _, c := range b.chunks {
 		p.memory.release(c)
 	}
 }
 
-// requeue puts b back to the head of the queue.
-func (p *pipeline) requeue(b *batch) { p.queue = slices.Insert(p.queue, 0, b.chunks...) }
-
-// shrink sends the spans of a batch that was too large in smaller ones, and keeps to that size: a
-// server's limit does not grow. One span alone can't be helped.
-func (p *pipeline) shrink(d delivery) {
-	if d.batch.spans == 1 {
-		p.drop(d.batch, tooLarge, 1)
-		return
-	}
-	p.maxBytes = max(d.batch.bytes/2, 1)
-	p.requeue(d.batch)
+// requeue puts b back in its place, to be sent as soon as may be: it has waited before.
+func (p *pipeline) requeue(b *batch) {
+	p.queue = append(p.queue, b.chunks...)
+	slices.SortStableFunc(p.queue, bySeq)
 	p.due = true
 }
 
-// pause keeps the pipeline from sending: as long as the server said, or a time that grows with
-// each failure.
-func (p *pipeline) pause(retryAfter time.Duration) {
-	p.wait = true
-	p.retry.Reset(max(retryAfter, p.cfg.Retry.backoff(p.failures)))
-}
-
-// begin takes up a flush: collect everything, and do not wait to try again.
-func (p *pipeline) begin(f *flush) {
-	p.collect(true)
-	f.seq = p.seq
-	p.flushing = append(p.flushing, f)
-	p.due, p.wait = true, false
-}
-
-// answer ends the flushes for which nothing is held any more.
-func (p *pipeline) answer() {
-	if len(p.flushing) == 0 {
+// shrink sends the spans of a batch that was too large in smaller ones, and keeps to that size: a
+// server's limit does not grow. It gives up a span that is alone, and spans that are too many for
+// a server whose limit would be below any sensible one: that one would refuse each of them.
+func (p *pipeline) shrink(b *batch) {
+	if b.spans == 1 || b.bytes <= minBatchBytes {
+		p.finish(b, tooLarge, b.spans)
 		return
 	}
-	oldest := p.seq + 1
-	for _, c := range p.queue {
-		oldest = min(oldest, c.seq)
-	}
-	for _, b := range p.flying {
-		for _, c := range b.chunks {
-			oldest = min(oldest, c.seq)
-		}
-	}
-	p.flushing = slices.DeleteFunc(p.flushing, func(f *flush) bool {
-		if f.seq >= oldest {
-			return false
-		}
-		close(f.finished)
-		return true
-	})
+	p.maxBytes = min(p.maxBytes, max(b.bytes/2, minBatchBytes))
+	p.requeue(b)
 }
 
-// end gives up what is held, once the posts under way have ended.
+// end gives up what is held. The posts under way have been cancelled.
 func (p *pipeline) end() {
+	p.collect(true)
+	p.giveUp()
 	for len(p.flying) > 0 {
 		p.settle(<-p.posted)
+		p.giveUp()
 	}
-	p.collect(true)
+	p.age.Stop()
+	p.pause.timer.Stop()
+	p.answer()
+	p.poster.disconnect()
+}
+
+// giveUp drops the queue.
+func (p *pipeline) giveUp() {
 	for _, c := range p.queue {
 		p.discard(c, atShutdown)
 	}
 	p.queue = nil
-	p.age.Stop()
-	p.retry.Stop()
-	for _, f := range p.flushing {
-		close(f.finished)
-	}
-	p.poster.close()
 }

@@ -1,10 +1,8 @@
 package exporter
 
-// One batch over HTTP: body, request, response.
+// One batch over HTTP: request and response.
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -13,15 +11,14 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/meshtrace/meshtrace/internal/pool"
 )
 
 // poster posts batches to one destination.
 type poster struct {
 	client  *http.Client
-	url     string // for requests
-	shown   string // for people: without credentials and query
+	own     *http.Transport // the client's, if the settings have none
+	url     string          // for requests
+	shown   string          // for people: without credentials and query
 	header  http.Header
 	host    string // the Host header, if the settings override it
 	gzip    bool
@@ -42,15 +39,13 @@ func newPoster(cfg Config, dest destination) *poster {
 		client:  &http.Client{Transport: cfg.Transport, CheckRedirect: noRedirect},
 		url:     dest.url.String(),
 		shown:   dest.shown(),
-		header:  http.Header{"Content-Type": {dest.protocol.contentType()}, "User-Agent": {userAgent}},
+		header:  http.Header{"User-Agent": {userAgent}},
 		gzip:    cfg.Compression == Gzip,
 		timeout: cfg.Timeout,
 	}
-	if p.client.Transport == nil {
-		p.client.Transport = newTransport(cfg)
-	}
-	if p.gzip {
-		p.header.Set("Content-Encoding", "gzip")
+	if cfg.Transport == nil {
+		p.own = newTransport(cfg)
+		p.client.Transport = p.own
 	}
 	if dest.user != nil {
 		p.header.Set("Authorization", basicAuth(dest.user))
@@ -60,6 +55,11 @@ func newPoster(cfg Config, dest destination) *poster {
 	}
 	p.host = p.header.Get("Host")
 	p.header.Del("Host")
+	p.header.Set("Content-Type", dest.protocol.contentType())
+	p.header.Del("Content-Encoding")
+	if p.gzip {
+		p.header.Set("Content-Encoding", "gzip")
+	}
 	return p
 }
 
@@ -69,12 +69,13 @@ const userAgent = "meshtrace-go"
 // be traced, and theirs are not to wait for ours.
 func newTransport(cfg Config) *http.Transport {
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		TLSClientConfig:     cfg.TLS.Clone(),
-		TLSHandshakeTimeout: cfg.Timeout,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConnsPerHost: cfg.Queue.InFlight,
-		IdleConnTimeout:     90 * time.Second,
+		Proxy:                  http.ProxyFromEnvironment,
+		TLSClientConfig:        cfg.TLS.Clone(),
+		TLSHandshakeTimeout:    cfg.Timeout,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    cfg.Queue.InFlight,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: maxAnswer,
 	}
 }
 
@@ -82,64 +83,35 @@ func newTransport(cfg Config) *http.Transport {
 // spans, to a place that nobody configured.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// body is what is posted, kept for the next post.
-type body struct {
-	plain   []byte
-	packed  bytes.Buffer
-	gzipper *gzip.Writer
-}
-
-// maxKeptBody is the largest body buffer that is kept: twice the default batch.
-const maxKeptBody = 2 << 20
-
-var bodies = pool.Pool[body]{Reset: func(b *body) bool {
-	b.plain = b.plain[:0]
-	b.packed.Reset()
-	return cap(b.plain) <= maxKeptBody && b.packed.Cap() <= maxKeptBody
-}}
-
 // deliver posts b once.
 func (p *poster) deliver(ctx context.Context, proto protocol, b *batch) delivery {
 	buf := bodies.Get()
 	defer bodies.Put(buf)
-	buf.plain = proto.appendBatch(buf.plain, b)
-	payload := buf.plain
-	if p.gzip {
-		payload = buf.compress()
-	}
-	d := p.post(ctx, payload)
+	d := p.post(ctx, buf, buf.fill(proto, b, p.gzip))
 	d.batch = b
 	d.rejected = min(d.rejected, b.spans)
 	if d.err != nil {
-		d.err = fmt.Errorf("exporter: post %d spans to %q: %w", b.spans, p.shown, d.err)
+		d.err = fmt.Errorf("post %d spans to %q: %w", b.spans, p.shown, d.err)
 	}
 	return d
-}
-
-// compress returns b.plain in gzip's format.
-func (b *body) compress() []byte {
-	if b.gzipper == nil {
-		b.gzipper, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
-	}
-	b.gzipper.Reset(&b.packed)
-	_, _ = b.gzipper.Write(b.plain) // a bytes.Buffer does not fail
-	_ = b.gzipper.Close()
-	return b.packed.Bytes()
 }
 
 // maxAnswer is how much of a response is read. A server has at most a sentence to say.
 const maxAnswer = 64 << 10
 
-func (p *poster) post(ctx context.Context, payload []byte) delivery {
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+func (p *poster) post(ctx context.Context, buf *body, content []byte) delivery {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("no answer within %v", p.timeout))
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(payload))
+	req, err := p.request(ctx, buf, content)
 	if err != nil {
-		return delivery{outcome: refused, err: err}
+		return delivery{outcome: refused, err: withoutURL(err)}
 	}
-	req.Header, req.Host = p.header.Clone(), p.host
 	resp, err := p.client.Do(req)
 	if err != nil {
+		p.disconnect()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return delivery{outcome: failed, err: withoutURL(err)}
 	}
 	defer resp.Body.Close()
@@ -152,10 +124,23 @@ func (p *poster) post(ctx context.Context, payload []byte) delivery {
 		return d
 	}
 	if rejected, message := partialSuccess(resp.Header, answer); rejected > 0 {
-		d.rejected = int(min(rejected, int64(len(payload)))) // the caller knows a closer bound
+		d.rejected = rejected
 		d.err = fmt.Errorf("the server rejected %d spans%s", rejected, quoteAnswer([]byte(message)))
 	}
 	return d
+}
+
+// request returns the request for content, which is in buf. The transport may ask for the body
+// more than once, if a connection turns out to be dead.
+func (p *poster) request(ctx context.Context, buf *body, content []byte) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, buf.reader(content))
+	if err != nil {
+		return nil, err
+	}
+	req.GetBody = func() (io.ReadCloser, error) { return buf.reader(content), nil }
+	req.ContentLength = int64(len(content))
+	req.Header, req.Host = p.header.Clone(), p.host
+	return req, nil
 }
 
 // withoutURL takes the URL out of a client's error: it is said elsewhere, without its secrets.
@@ -169,12 +154,17 @@ func withoutURL(err error) error {
 // quoteAnswer returns what a server answered for an error message. It is not our text, so it is
 // cut and quoted.
 func quoteAnswer(answer []byte) string {
-	text := strings.TrimSpace(string(answer[:min(len(answer), 64)]))
+	text := strings.TrimSpace(cut(string(answer)))
 	if text == "" {
 		return ""
 	}
 	return fmt.Sprintf(": %q", text)
 }
 
-// close lets go of idle connections.
-func (p *poster) close() { p.client.CloseIdleConnections() }
+// disconnect lets go of idle connections: the next try makes a new one. A connection of HTTP/2
+// would outlive any number of timeouts while the server behind it is gone.
+func (p *poster) disconnect() {
+	if p.own != nil { // the settings' transport has other users
+		p.own.CloseIdleConnections()
+	}
+}

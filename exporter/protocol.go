@@ -26,7 +26,7 @@ type protocol interface {
 
 // partialSuccess returns how many spans an accepting server has rejected, and why. Only OTLP can
 // say that; anything else is no protobuf.
-func partialSuccess(h http.Header, answer []byte) (rejected int64, message string) {
+func partialSuccess(h http.Header, answer []byte) (rejected int, message string) {
 	if !strings.HasPrefix(h.Get("Content-Type"), contentTypeOTLP) {
 		return 0, ""
 	}

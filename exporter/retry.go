@@ -37,6 +37,32 @@ func outcomeOf(status int) outcome {
 	return refused
 }
 
+// A pause keeps the pipeline from sending between a failed delivery and the next try.
+type pause struct {
+	settings Retry
+	failures int  // in a row
+	on       bool // until the timer fires
+	told     bool // by the server, not only for what has failed
+	until    time.Time
+	timer    *time.Timer
+}
+
+// failed begins a pause: as long as the server said, or a time that grows with each failure.
+// Deliveries that were under way together fail together, and count as one failure; the longest
+// of their pauses holds.
+func (p *pause) failed(retryAfter time.Duration) {
+	if !p.on || p.failures == 0 {
+		p.failures++
+	}
+	wait := max(retryAfter, p.settings.backoff(p.failures))
+	until := time.Now().Add(wait)
+	if p.on && until.Before(p.until) {
+		return
+	}
+	p.on, p.told, p.until = true, retryAfter > 0, until
+	p.timer.Reset(wait)
+}
+
 // backoff returns how long to wait after the given number of failures in a row: between half and
 // all of a time that doubles each time. Half of it is left to chance so that the services that a
 // collector's restart has cut off do not all come back at once.

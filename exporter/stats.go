@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Stats says what became of the spans that an exporter took.
@@ -24,13 +22,22 @@ type Stats struct {
 // Dropped counts lost spans by cause.
 type Dropped struct {
 	QueueFull uint64 // memory had run out; the oldest were given up
-	TooLarge  uint64 // one span larger than a batch may be, or than the server takes
+	TooLarge  uint64 // more than half of what a batch may be, or more than the server takes
 	Rejected  uint64 // the server refused them, and would again
 	Shutdown  uint64 // not delivered before Shutdown had to return, or ended after it
 }
 
 // Total returns the sum of all causes.
 func (d Dropped) Total() uint64 { return d.QueueFull + d.TooLarge + d.Rejected + d.Shutdown }
+
+func (d Dropped) minus(e Dropped) Dropped {
+	return Dropped{
+		QueueFull: d.QueueFull - e.QueueFull,
+		TooLarge:  d.TooLarge - e.TooLarge,
+		Rejected:  d.Rejected - e.Rejected,
+		Shutdown:  d.Shutdown - e.Shutdown,
+	}
+}
 
 // String lists the causes that occurred, as in "2 queue full, 1 rejected".
 func (d Dropped) String() string {
@@ -59,14 +66,12 @@ func (e *Exporter) Stats() Stats {
 
 // lossError returns what Shutdown has to say.
 func (s Stats) lossError(last error) error {
-	if s.Dropped.Total() == 0 {
+	lost := s.Dropped
+	lost.Shutdown += s.InFlight // still under way, in a transport that can't be stopped
+	if lost.Total() == 0 {
 		return nil
 	}
-	err := fmt.Errorf("exporter: lost %d of %d spans: %v", s.Dropped.Total(), s.Accepted, s.Dropped)
-	if last != nil {
-		err = fmt.Errorf("%w; last error: %w", err, last)
-	}
-	return err
+	return fmt.Errorf("exporter: lost %d of %d spans: %v; last error: %w", lost.Total(), s.Accepted, lost, last)
 }
 
 // cause is why spans were lost.
@@ -104,7 +109,7 @@ func (l *loss) dropped() Dropped {
 
 func (l *loss) total() uint64 { return l.dropped().Total() }
 
-// lastError returns the last delivery error, or an error that says there was none.
+// lastError returns the last delivery's error, or one that says there was none.
 func (l *loss) lastError() error {
 	if err := l.last.Load(); err != nil {
 		return *err
@@ -112,33 +117,4 @@ func (l *loss) lastError() error {
 	return errNoDelivery
 }
 
-var errNoDelivery = errors.New("no delivery had failed")
-
-// reportEvery is how often errors are reported, at the most. A collector that is down fails
-// twice a second, and the first failure says it all.
-const reportEvery = 10 * time.Second
-
-// errorLimiter passes errors on, but not all.
-type errorLimiter struct {
-	report func(error)
-
-	mu      sync.Mutex
-	next    time.Time
-	skipped int
-}
-
-func (l *errorLimiter) handle(err error) {
-	l.mu.Lock()
-	now := time.Now()
-	if now.Before(l.next) {
-		l.skipped++
-		l.mu.Unlock()
-		return
-	}
-	if l.skipped > 0 {
-		err = fmt.Errorf("%w (and %d more errors since the last report)", err, l.skipped)
-	}
-	l.next, l.skipped = now.Add(reportEvery), 0
-	l.mu.Unlock()
-	l.report(err)
-}
+var errNoDelivery = errors.New("none, no delivery has failed")

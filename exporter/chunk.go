@@ -1,0 +1,101 @@
+package exporter
+
+// Chunks and batches: encoded spans, on their way from the shards to a request.
+
+import (
+	"cmp"
+
+	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/meshtrace/meshtrace/internal/seam"
+)
+
+// A chunk is a run of encoded spans of one resource.
+type chunk struct {
+	resource *resource.Resource
+	buf      []byte
+	spans    []spanEnd
+	seq      uint64 // place in the order in which chunks were collected
+
+	whole *chunk // that this one is a part of; its memory is the whole's
+	parts int    // of this chunk that are still in use
+}
+
+// spanEnd says where in a chunk a span ends, and who recorded it.
+type spanEnd struct {
+	origin *seam.Origin
+	end    int
+}
+
+func bySeq(a, b *chunk) int { return cmp.Compare(a.seq, b.seq) }
+
+// each calls f for every span in c.
+func (c *chunk) each(f func(*seam.Origin, []byte)) {
+	start := 0
+	for _, s := range c.spans {
+		f(s.origin, c.buf[start:s.end])
+		start = s.end
+	}
+}
+
+// split returns the spans of c in two parts, which share its memory. c has at least two spans,
+// and is only their memory from now on.
+func (c *chunk) split() (head, tail *chunk) {
+	half := len(c.spans) / 2
+	cut := c.spans[half-1].end
+	head = &chunk{resource: c.resource, seq: c.seq, whole: c, buf: c.buf[:cut], spans: c.spans[:half]}
+	tail = &chunk{resource: c.resource, seq: c.seq, whole: c, buf: c.buf[cut:], spans: c.spans[half:]}
+	for i := range tail.spans {
+		tail.spans[i].end -= cut
+	}
+	c.parts = 2
+	return head, tail
+}
+
+// A batch holds the chunks, all of one resource, that go into one request.
+type batch struct {
+	chunks []*chunk
+	spans  int
+	bytes  int
+}
+
+func (b *batch) add(c *chunk) {
+	b.chunks = append(b.chunks, c)
+	b.spans += len(c.spans)
+	b.bytes += len(c.buf)
+}
+
+// fits reports whether c may go into b too.
+func (b *batch) fits(c *chunk, maxSpans, maxBytes int) bool {
+	return len(b.chunks) == 0 ||
+		b.resource() == c.resource && b.spans+len(c.spans) <= maxSpans && b.bytes+len(c.buf) <= maxBytes
+}
+
+func (b *batch) resource() *resource.Resource { return b.chunks[0].resource }
+
+// each calls f for every span in b.
+func (b *batch) each(f func(*seam.Origin, []byte)) {
+	for _, c := range b.chunks {
+		c.each(f)
+	}
+}
+
+// origins returns who recorded the spans of b, each once, with how many bytes of spans.
+func (b *batch) origins() (origins []*seam.Origin, bytes []int) {
+	last := 0 // spans of one origin tend to follow each other
+	b.each(func(o *seam.Origin, span []byte) {
+		if last < len(origins) && origins[last] == o {
+			bytes[last] += len(span)
+			return
+		}
+		for last = range origins {
+			if origins[last] == o {
+				bytes[last] += len(span)
+				return
+			}
+		}
+		last = len(origins)
+		origins, bytes = append(origins, o), append(bytes, len(span))
+	})
+	return origins, bytes
+}
