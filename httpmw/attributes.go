@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"strconv"
-	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -40,22 +38,20 @@ var scratches = pool.Pool[scratch]{Reset: func(s *scratch) bool {
 }}
 
 // appendRequest appends what is known of a request before it is served.
-func (m *Middleware) appendRequest(dst []attribute.KeyValue, r *http.Request, pattern string) []attribute.KeyValue {
+func (m *Middleware) appendRequest(dst []attribute.KeyValue, r *http.Request, to route) []attribute.KeyValue {
 	dst = appendMethod(dst, r.Method)
-	dst = append(dst,
-		semconv.URLScheme(scheme(r)),
-		semconv.URLPath(r.URL.Path))
-	dst = appendProtocol(dst, r.ProtoMajor, r.ProtoMinor)
-	if r.URL.RawQuery != "" {
-		dst = append(dst, semconv.URLQuery(redactQuery(r.URL.RawQuery)))
+	dst = append(dst, semconv.URLScheme(m.scheme(r)), semconv.URLPath(r.URL.Path))
+	dst = appendProtocol(dst, protocol(r.ProtoMajor, r.ProtoMinor))
+	if r.URL.RawQuery != "" && !m.cfg.OmitQuery {
+		dst = append(dst, semconv.URLQuery(m.secrets.redact(r.URL.RawQuery)))
 	}
-	if route := routeOf(pattern); route != "" {
-		dst = append(dst, semconv.HTTPRoute(route))
+	if to.path != "" {
+		dst = appendRoute(dst, to)
 	}
-	dst = appendHostPort(dst, r.Host, semconv.ServerAddressKey, semconv.ServerPortKey)
-	dst = appendHostPort(dst, r.RemoteAddr, semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey)
-	if peer, _ := splitHostPort(r.RemoteAddr); peer != "" {
-		dst = append(dst, semconv.ClientAddress(peer))
+	dst = appendHostPort(dst, m.host(r), semconv.ServerAddressKey, semconv.ServerPortKey)
+	dst = appendPeer(dst, r.RemoteAddr)
+	if client := m.clientAddress(r); client != "" {
+		dst = append(dst, semconv.ClientAddress(client))
 	}
 	if agent := r.Header["User-Agent"]; len(agent) > 0 && agent[0] != "" {
 		dst = append(dst, semconv.UserAgentOriginal(agent[0]))
@@ -63,14 +59,46 @@ func (m *Middleware) appendRequest(dst []attribute.KeyValue, r *http.Request, pa
 	if r.ContentLength > 0 {
 		dst = append(dst, semconv.HTTPRequestBodySize(int(r.ContentLength)))
 	}
+	return m.cfg.Capture.or(&defaults.server).Request.appendRequest(dst, r.Header)
+}
+
+// appendResponse appends the outcome of a request that was served.
+func (x *exchange) appendResponse(dst []attribute.KeyValue, out outcome) []attribute.KeyValue {
+	dst = appendOutcome(dst, out)
+	dst = appendBodySize(dst, x.responseSize())
+	if x.upload != nil {
+		dst = append(dst, semconv.HTTPRequestBodySize(int(x.requestSize())))
+	}
+	if after := x.firstByte(); after > 0 {
+		dst = append(dst, firstByteKey.Float64(milliseconds(after)))
+	}
+	if capture := x.m.cfg.Capture.or(&defaults.server).Response; len(capture.list) > 0 {
+		dst = capture.appendResponse(dst, x.below.Header())
+	}
 	return dst
 }
 
-// appendRequest appends what is known of a request before it is sent. The URL is built in c.
-func (t *Transport) appendRequest(dst []attribute.KeyValue, req *http.Request, c *call) []attribute.KeyValue {
+// appendRequest appends what is known of a request before it is sent.
+func (t *Transport) appendRequest(dst []attribute.KeyValue, req *http.Request) []attribute.KeyValue {
 	dst = appendMethod(dst, req.Method)
-	dst = append(dst, semconv.URLFull(c.fullURL(req.URL)))
-	host, port := splitHostPort(req.URL.Host)
+	dst = append(dst, semconv.URLFull(t.secrets.fullURL(req.URL)))
+	host, port := serverOf(req)
+	dst = append(dst, semconv.ServerAddress(host), semconv.ServerPort(port))
+	if template := templateOf(req.Context()); template != "" {
+		dst = append(dst, semconv.URLTemplate(template))
+	}
+	if n := resends(req); n > 0 {
+		dst = append(dst, semconv.HTTPRequestResendCount(n))
+	}
+	if req.ContentLength > 0 {
+		dst = append(dst, semconv.HTTPRequestBodySize(int(req.ContentLength)))
+	}
+	return t.cfg.Capture.or(&defaults.client).Request.appendRequest(dst, req.Header)
+}
+
+// serverOf returns the host of a URL and its port, which the scheme says if the URL does not.
+func serverOf(req *http.Request) (host string, port int) {
+	host, port = splitHostPort(req.URL.Host)
 	switch {
 	case port != 0:
 	case req.URL.Scheme == "https":
@@ -78,50 +106,15 @@ func (t *Transport) appendRequest(dst []attribute.KeyValue, req *http.Request, c
 	default:
 		port = 80
 	}
-	dst = append(dst, semconv.ServerAddress(host), semconv.ServerPort(port))
-	if n := resends(req); n > 0 {
-		dst = append(dst, semconv.HTTPRequestResendCount(n))
-	}
-	if req.ContentLength > 0 {
-		dst = append(dst, semconv.HTTPRequestBodySize(int(req.ContentLength)))
-	}
-	return dst
+	return host, port
 }
 
-// maxResends is where counting ends: somebody may have tied the chain into a ring.
-const maxResends = 100
-
-// resends returns how many redirects led to req: net/http's client notes in each request which
-// response made it send that.
-func resends(req *http.Request) int {
-	n := 0
-	for req != nil && req.Response != nil && n < maxResends {
-		n++
-		req = req.Response.Request
-	}
-	return n
+// appendRoute appends the route.
+func appendRoute(dst []attribute.KeyValue, to route) []attribute.KeyValue {
+	return append(dst, semconv.HTTPRoute(to.path))
 }
 
-// appendRoute appends the route if it became known only in the handler, and names the span by it.
-func (x *exchange) appendRoute(dst []attribute.KeyValue) []attribute.KeyValue {
-	route := routeOf(x.inner.Pattern)
-	if route == "" || x.inner.Pattern == x.pattern {
-		return dst
-	}
-	x.span.SetName(spanName(x.inner.Method, x.inner.Pattern))
-	return append(dst, semconv.HTTPRoute(route))
-}
-
-// appendResponse appends the outcome of a request that was served.
-func (x *exchange) appendResponse(dst []attribute.KeyValue, out outcome) []attribute.KeyValue {
-	dst = appendOutcome(dst, out)
-	if x.outer.Method == http.MethodHead {
-		return dst // what the handler wrote was counted and not sent
-	}
-	return appendBodySize(dst, x.size)
-}
-
-// appendBodySize appends the size of a response's body.
+// appendBodySize appends the size of a response's body in bytes.
 func appendBodySize(dst []attribute.KeyValue, size int64) []attribute.KeyValue {
 	if size == 0 {
 		return dst
@@ -138,6 +131,28 @@ func appendOutcome(dst []attribute.KeyValue, out outcome) []attribute.KeyValue {
 		dst = append(dst, semconv.ErrorTypeKey.String(out.errorType))
 	}
 	return dst
+}
+
+// overflow is what stands for all requests that are too diverse to be measured apart.
+var overflow = attribute.NewSet(attribute.Bool("otel.metric.overflow", true))
+
+// attributes returns what a measurement is measured by.
+func (k measured) attributes() attribute.Set {
+	dst := []attribute.KeyValue{semconv.HTTPRequestMethodKey.String(k.method)}
+	if k.scheme != "" {
+		dst = append(dst, semconv.URLScheme(k.scheme))
+	}
+	dst = appendProtocol(dst, k.protocol)
+	if k.route != "" {
+		dst = append(dst, semconv.HTTPRoute(k.route))
+	}
+	if k.template != "" {
+		dst = append(dst, semconv.URLTemplate(k.template))
+	}
+	if k.host != "" {
+		dst = append(dst, semconv.ServerAddress(k.host), semconv.ServerPort(k.port))
+	}
+	return attribute.NewSet(appendOutcome(dst, outcome{status: k.status, errorType: k.errorType})...)
 }
 
 // appendMethod appends the method, and the original if it is not a known one.
@@ -163,55 +178,45 @@ func knownMethod(method string) (known, original string) {
 	return otherMethod, method
 }
 
-// scheme returns the scheme by which r came.
-func scheme(r *http.Request) string {
-	if r.TLS != nil {
-		return "https"
+// protocol returns the version of HTTP as network.protocol.version has it, "" if there is no such.
+func protocol(major, minor int) string {
+	switch {
+	case major == 1 && minor == 1:
+		return "1.1"
+	case major == 1:
+		return "1.0"
+	case major == 2:
+		return "2"
+	case major == 3:
+		return "3"
 	}
-	return "http"
+	return ""
 }
 
 // appendProtocol appends the version of HTTP.
-func appendProtocol(dst []attribute.KeyValue, major, minor int) []attribute.KeyValue {
-	version := ""
-	switch {
-	case major == 1 && minor == 1:
-		version = "1.1"
-	case major == 1:
-		version = "1.0"
-	case major == 2:
-		version = "2"
-	case major == 3:
-		version = "3"
-	default:
+func appendProtocol(dst []attribute.KeyValue, version string) []attribute.KeyValue {
+	if version == "" {
 		return dst
 	}
 	return append(dst, semconv.NetworkProtocolVersion(version))
 }
 
+// appendPeer appends the address at the other end of the connection.
+func appendPeer(dst []attribute.KeyValue, address string) []attribute.KeyValue {
+	return appendHostPort(dst, address, semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey)
+}
+
 // appendHostPort appends the address and, if there is one, the port.
 func appendHostPort(dst []attribute.KeyValue, hostPort string, address, port attribute.Key) []attribute.KeyValue {
 	host, number := splitHostPort(hostPort)
-	if host != "" {
-		dst = append(dst, address.String(host))
-		if number != 0 {
-			dst = append(dst, port.Int(number))
-		}
+	if host == "" {
+		return dst
+	}
+	dst = append(dst, address.String(host))
+	if number != 0 {
+		dst = append(dst, port.Int(number))
 	}
 	return dst
-}
-
-// splitHostPort splits "host:port", "[v6]:port" and either without a port, without allocation.
-// The port is 0 if there is none.
-func splitHostPort(hostPort string) (host string, port int) {
-	host = hostPort
-	if i := strings.LastIndexByte(hostPort, ':'); i > strings.LastIndexByte(hostPort, ']') {
-		if n, err := strconv.ParseUint(hostPort[i+1:], 10, 16); err == nil {
-			port = int(n)
-		}
-		host = hostPort[:i]
-	}
-	return strings.Trim(host, "[]"), port
 }
 
 // exception describes a panic.

@@ -3,8 +3,9 @@ package httpmw
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 
-	otelpropagation "go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/internal/global"
@@ -17,37 +18,39 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL == nil || req.Header == nil || seam.IsUntraced(req.Context()) {
 		return t.base.RoundTrip(req) // the base has an error for what is missing
 	}
-	tracer := t.tracers.Load()
-	if tracer == nil || t.cfg.Skip != nil && t.cfg.Skip(req) {
+	if t.cfg.Skip != nil && t.cfg.Skip(req) {
 		return t.send(req, req.Context())
 	}
-	ctx, span, c := t.start(tracer, req)
-	if !span.IsRecording() { // not sampled: send the context on, observe nothing
+	ctx, span := t.start(req)
+	meters := t.meters.Load()
+	if !span.IsRecording() && meters == nil { // send the context on, observe nothing
 		defer span.End()
 		return t.send(req, ctx)
 	}
+	c := t.observe(ctx, req)
+	c.span, c.meters = span, meters
 	defer c.endIfPanicking()
-	resp, err := t.send(req, ctx)
+	resp, err := t.send(req, c.ctx)
 	c.receive(resp, err)
 	return resp, err
 }
 
 // send sends a copy of req that has the given context and carries its span context. The caller's
-// request and its header map stay as they are; its body is not wrapped, for net/http treats what
-// it recognises as being in memory better.
+// request and its header map stay as they are; its body is not wrapped, for net/http treats better
+// what it recognises as being in memory, or a file.
 func (t *Transport) send(req *http.Request, ctx context.Context) (*http.Response, error) {
 	out := req.WithContext(ctx)
 	out.Header = copyHeader(req.Header)
-	t.propagators.Load().Inject(ctx, otelpropagation.HeaderCarrier(out.Header))
+	t.inject(ctx, out)
 	resp, err := t.base.RoundTrip(out)
 	if resp != nil && resp.Request == out {
-		resp.Request = req // whose Response in turn shows how often it was redirected
+		resp.Request = req // its Response in turn shows how often it was redirected
 	}
 	return resp, err
 }
 
 // copyHeader returns a map of its own with the same values, and room for what a propagator adds.
-// The values have no room left, so one who appends to them does not write into the original's.
+// The values have no room left, so who appends to them does not write into the original's.
 func copyHeader(h http.Header) http.Header {
 	const injected = 3 // traceparent, tracestate, baggage
 	c := make(http.Header, len(h)+injected)
@@ -61,23 +64,31 @@ func copyHeader(h http.Header) http.Header {
 // its span context in the headers. base nil means [http.DefaultTransport].
 func NewTransport(base http.RoundTripper, cfg ClientConfig) *Transport {
 	if base == nil {
-		base = http.DefaultTransport
+		base = defaultTransport()
 	}
 	return &Transport{
 		cfg:         cfg,
 		base:        base,
 		tracers:     newTracers(cfg.TracerProvider),
+		meters:      newMeters(cfg.MeterProvider, newClientMeters),
 		propagators: global.NewPropagators(cfg.Propagator),
+		secrets:     newSecrets(cfg.SecretQueryKeys),
 	}
 }
 
 // Transport is an [http.RoundTripper] that traces what it sends. It is safe for concurrent use if
 // the one below is.
+//
+// A request whose context comes from an exporter of meshtrace is sent as it is: it is about spans,
+// and has none.
 type Transport struct {
 	cfg         ClientConfig
 	base        http.RoundTripper
 	tracers     *global.Tracers
+	meters      *global.Kept[metric.MeterProvider, clientMeters]
 	propagators global.Propagators
+	secrets     secrets
+	leaked      atomic.Uint64
 }
 
 // CloseIdleConnections does so for the transport below, if that can.
@@ -87,29 +98,41 @@ func (t *Transport) CloseIdleConnections() {
 	}
 }
 
-// start starts the request's span. The call is nil if the span does not record.
-func (t *Transport) start(tracer *global.Tracer, req *http.Request) (context.Context, trace.Span, *call) {
-	s := seam.Start{Kind: trace.SpanKindClient, Name: spanName(req.Method, "")}
-	var c *call
+// Leaked returns how many responses were dropped with a body that was neither read to its end nor
+// closed. Each keeps a connection, and its span ended only when the garbage collector found it.
+func (t *Transport) Leaked() uint64 { return t.leaked.Load() }
+
+// start starts the request's span, unless nobody would see it. A sampler that asks for attributes
+// gets them; otherwise they are built only for a span that records.
+func (t *Transport) start(req *http.Request) (context.Context, global.Span) {
+	ctx := req.Context()
+	tracer := t.tracers.Load()
+	if tracer == nil {
+		return ctx, global.Span{}
+	}
+	s := seam.Start{Name: t.spanName(req), Kind: trace.SpanKindClient}
 	asks := tracer.AsksAttributes()
 	if asks {
-		c = new(call)
 		attrs := scratches.Get()
 		defer scratches.Put(attrs)
-		attrs.list = t.appendRequest(attrs.list, req, c)
+		attrs.list = t.appendRequest(attrs.list, req)
 		s.Attrs = attrs.list
 	}
-	ctx, span := tracer.Start(req.Context(), s)
-	if !span.IsRecording() {
-		return ctx, span, nil
-	}
-	if !asks {
-		c = new(call)
+	ctx, span := tracer.Start(ctx, s)
+	if !asks && span.IsRecording() {
 		attrs := scratches.Get()
 		defer scratches.Put(attrs)
-		attrs.list = t.appendRequest(attrs.list, req, c)
-		tracer.SetAttributes(span, attrs.list)
+		attrs.list = t.appendRequest(attrs.list, req)
+		span.Describe(attrs.list)
 	}
-	c.tracer, c.span = tracer, span
-	return ctx, span, c
+	return ctx, span
+}
+
+// spanName returns the name of req's span: "{method} {template}", or the method alone.
+func (t *Transport) spanName(req *http.Request) string {
+	template := templateOf(req.Context())
+	if t.cfg.SpanName != nil {
+		return t.cfg.SpanName(req, template)
+	}
+	return route{path: template}.name(req.Method)
 }

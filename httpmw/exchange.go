@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
@@ -19,18 +21,38 @@ import (
 type exchange struct {
 	context.Context // the span's
 
-	tracer       *global.Tracer
-	span         trace.Span
+	m            *Middleware
+	span         global.Span
+	meters       *serverMeters // nil if nothing is measured
 	outer, inner *http.Request // as it came, and the copy that the handler got
-	below        http.ResponseWriter
-	pattern      string // what was known of the route when the span started
+	upload       *uploadedBody // the inner one's body, if its length was not announced
+	route        route         // what was known when the span started
+	told         atomic.Pointer[route]
+	arrived      time.Duration // when, on clock's scale, if anything is measured
+	response
+}
 
-	status   int   // the final one, 0 until it is sent
-	size     int64 // of the body, in bytes
-	err      error // the first that writing returned
+// response is what has been seen of a response.
+type response struct {
+	below    http.ResponseWriter
+	status   int           // the final one, 0 until it is sent
+	size     int64         // of the body, in bytes
+	left     time.Duration // when the first byte did, on clock's scale, if not with the last
+	err      error         // the first that writing returned
 	hijacked bool
 	late     bool // the client had gone when the status was chosen
 	returned bool // the handler did: it neither panicked nor left by runtime.Goexit
+}
+
+// observe returns the exchange that observes r, and the writer that the handler gets in place of
+// w. The exchange is a context below ctx.
+func (m *Middleware) observe(ctx context.Context, w http.ResponseWriter, r *http.Request) (*exchange, http.ResponseWriter) {
+	observed := newWriter(w)
+	x := observed.exchange()
+	x.Context, x.m, x.below = ctx, m, w
+	x.outer, x.inner = r, r.WithContext(x)
+	x.upload = observeUpload(x.inner)
+	return x, observed
 }
 
 type exchangeKey struct{}
@@ -43,43 +65,43 @@ func (x *exchange) Value(key any) any {
 	return x.Context.Value(key)
 }
 
-// begin notes that the final header leaves, unless one has.
-func (x *exchange) begin(status int) {
-	if x.status != 0 {
-		return
-	}
-	x.status = status
-	x.late = status >= http.StatusInternalServerError && x.Err() != nil
-}
-
-// wrote notes that n bytes of body were written.
-func (x *exchange) wrote(n int64, err error) {
-	x.size += n
-	if x.err == nil {
-		x.err = err
+// begin counts the request in.
+func (x *exchange) begin() {
+	if x.meters != nil {
+		x.arrived = clock()
+		x.meters.begin(x)
 	}
 }
 
-// end describes what happened and ends the span. A panic goes on with the same value. end must
-// itself be deferred, or it would not see the panic.
+// end describes what happened, counts the request out, and ends the span. A panic goes on with
+// the same value. It must be deferred itself, or it would not see the panic.
 func (x *exchange) end() {
 	thrown := recover()
-	x.describe(thrown)
-	handBack(x.outer, x.inner)
+	out := x.outcome(thrown)
+	to := x.routeAfter()
+	if x.span.IsRecording() {
+		x.describe(out, to, thrown)
+	}
+	if x.meters != nil {
+		x.meters.end(x, out, to)
+	}
 	x.span.End()
+	handBack(x.outer, x.inner)
 	if thrown != nil {
 		panic(thrown)
 	}
 }
 
 // describe puts the route and the outcome on the span.
-func (x *exchange) describe(thrown any) {
-	out := x.outcome(thrown)
+func (x *exchange) describe(out outcome, to route, thrown any) {
 	attrs := scratches.Get()
-	attrs.list = x.appendRoute(attrs.list)
+	defer scratches.Put(attrs)
+	if to.path != x.route.path {
+		x.span.SetName(x.m.spanName(x.inner, to))
+		attrs.list = appendRoute(attrs.list, to)
+	}
 	attrs.list = x.appendResponse(attrs.list, out)
-	x.tracer.SetAttributes(x.span, attrs.list)
-	scratches.Put(attrs)
+	x.span.Describe(attrs.list)
 	if out.failed {
 		x.span.SetStatus(codes.Error, out.description)
 	}
@@ -87,3 +109,18 @@ func (x *exchange) describe(thrown any) {
 		x.span.AddEvent(exceptionEvent, trace.WithAttributes(exception(thrown, debug.Stack())...))
 	}
 }
+
+// firstByte returns how long after the span's start the first byte left, or 0 if it left with the
+// last.
+func (x *exchange) firstByte() time.Duration {
+	if started, ok := x.span.Span.(interface{ StartTime() time.Time }); ok && x.left != 0 {
+		return epoch.Add(x.left).Sub(started.StartTime())
+	}
+	return 0
+}
+
+// epoch is when clock was 0.
+var epoch = time.Now()
+
+// clock returns the time on the monotonic clock.
+func clock() time.Duration { return time.Since(epoch) }

@@ -34,6 +34,7 @@ const (
 	errorReset     = "reset"
 	errorDNS       = "dns"
 	errorTLS       = "tls"
+	errorLeaked    = "leaked"
 )
 
 // outcome tells how the handler ended. thrown is what it panicked with, nil if it did not.

@@ -2,60 +2,36 @@ package httpmw
 
 import (
 	"net/url"
+	"slices"
 	"strings"
-	"unsafe"
 )
 
 // redacted stands where a secret was.
 const redacted = "REDACTED"
 
-// isSecret reports whether the values of a query key are signatures or credentials that give
-// access to whoever reads them. Keys are compared as they are, by the letter.
+// secrets are query parameters whose values must not get where spans go, beside the known ones.
+type secrets []string
+
+func newSecrets(keys []string) secrets { return slices.Clone(keys) }
+
+// has reports whether the values of a query key are signatures or credentials, which give access
+// to whoever reads them. Keys are compared by the letter.
 //
 // Spec: OpenTelemetry semantic conventions, url.query,
-// https://opentelemetry.io/docs/specs/semconv/registry/attributes/url/#url-query; the last three
-// are the older forms of the first and the last.
-func isSecret(key string) bool {
+// https://opentelemetry.io/docs/specs/semconv/registry/attributes/url/#url-query; the last line
+// are older forms and companions of those.
+func (s secrets) has(key string) bool {
 	switch key {
 	case "X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "sig", "X-Goog-Signature",
 		"AWSAccessKeyId", "Signature", "X-Goog-Credential":
 		return true
 	}
-	return false
+	return slices.Contains(s, key)
 }
 
-// urlRoom is how long a URL may be to fit into its call. Most do.
-const urlRoom = 120
-
-// fullURL returns u as url.full has it: absolute, without credentials. The string lives in c.
-func (c *call) fullURL(u *url.URL) string {
-	b := appendURL(c.url[:0], u)
-	return unsafe.String(unsafe.SliceData(b), len(b)) // nobody writes to it again
-}
-
-// appendURL appends u without credentials. The opaque part of a URL that has one is left out: it
-// may hold some.
-func appendURL(dst []byte, u *url.URL) []byte {
-	dst = append(append(dst, u.Scheme...), "://"...)
-	if u.User != nil {
-		dst = append(dst, redacted+":"+redacted+"@"...)
-	}
-	dst = append(dst, u.Host...)
-	if path := u.EscapedPath(); path != "" && u.Opaque == "" {
-		if path[0] != '/' {
-			dst = append(dst, '/')
-		}
-		dst = append(dst, path...)
-	}
-	if u.RawQuery != "" {
-		dst = append(append(dst, '?'), redactQuery(u.RawQuery)...)
-	}
-	return dst
-}
-
-// redactQuery returns a query with the values of secret keys replaced. It allocates only if
-// there is one.
-func redactQuery(query string) string {
+// redact returns a query with the values of secret keys replaced. It allocates only if there is
+// one, or an escaped key.
+func (s secrets) redact(query string) string {
 	var b strings.Builder
 	done := 0 // the query up to here is in b
 	for at := 0; at < len(query); {
@@ -63,7 +39,7 @@ func redactQuery(query string) string {
 		if i := strings.IndexByte(query[at:], '&'); i >= 0 {
 			end = at + i
 		}
-		if key, value, ok := strings.Cut(query[at:end], "="); ok && value != "" && isSecret(unescape(key)) {
+		if key, value, ok := strings.Cut(query[at:end], "="); ok && value != "" && s.has(unescape(key)) {
 			b.WriteString(query[done : end-len(value)])
 			b.WriteString(redacted)
 			done = end
@@ -87,4 +63,31 @@ func unescape(key string) string {
 		return key
 	}
 	return plain
+}
+
+// fullURL returns u as url.full has it: absolute, without credentials.
+func (s secrets) fullURL(u *url.URL) string {
+	t := texts.Get()
+	defer texts.Put(t)
+	return t.end(s.appendURL(t.begin(), u))
+}
+
+// appendURL appends u without credentials. The opaque part of a URL that has one is left out: it
+// may hold some.
+func (s secrets) appendURL(dst []byte, u *url.URL) []byte {
+	dst = append(append(dst, u.Scheme...), "://"...)
+	if u.User != nil {
+		dst = append(dst, redacted+":"+redacted+"@"...)
+	}
+	dst = append(dst, u.Host...)
+	if path := u.EscapedPath(); path != "" && u.Opaque == "" {
+		if path[0] != '/' {
+			dst = append(dst, '/')
+		}
+		dst = append(dst, path...)
+	}
+	if u.RawQuery != "" {
+		dst = append(append(dst, '?'), s.redact(u.RawQuery)...)
+	}
+	return dst
 }

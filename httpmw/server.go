@@ -4,43 +4,48 @@ import (
 	"context"
 	"net/http"
 
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/internal/global"
 	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/propagation"
 )
 
 // ServeHTTP is the life of a request: extract, start, serve, describe, end.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	caller := h.extract(r)
-	tracer := h.tracers.Load()
-	if tracer == nil || h.cfg.Skip != nil && h.cfg.Skip(r) {
-		h.pass(w, r, caller.context())
+	if h.cfg.Skip != nil && h.cfg.Skip(r) {
+		pass(h.next, w, r, caller.context())
 		return
 	}
-	pattern := h.pattern(tracer, r)
-	ctx, span := h.start(tracer, caller, r, pattern)
-	if !span.IsRecording() { // not sampled: pass the context on, observe nothing
-		h.pass(w, r, ctx)
+	ctx, span, route := h.start(caller, r)
+	if h.cfg.ResponseHeaders && !caller.public {
+		propagation.InjectResponse(w.Header(), trace.SpanContextFromContext(ctx))
+	}
+	meters := h.meters.Load()
+	if !span.IsRecording() && meters == nil { // pass the context on, observe nothing
+		pass(h.next, w, r, ctx)
 		span.End()
 		return
 	}
-	x, w := observe(w, ctx, r)
-	x.tracer, x.span, x.pattern = tracer, span, pattern
+	x, w := h.observe(ctx, w, r)
+	x.span, x.meters, x.route = span, meters, route
+	x.begin()
 	defer x.end() // deferred: a panic is described too
 	h.next.ServeHTTP(w, x.inner)
 	x.returned = true
 }
 
 // pass serves a request that nobody observes.
-func (h *handler) pass(w http.ResponseWriter, r *http.Request, ctx context.Context) {
+func pass(next http.Handler, w http.ResponseWriter, r *http.Request, ctx context.Context) {
 	if ctx == r.Context() {
-		h.next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 		return
 	}
 	inner := r.WithContext(ctx)
 	defer handBack(r, inner)
-	h.next.ServeHTTP(w, inner)
+	next.ServeHTTP(w, inner)
 }
 
 // handBack gives a request what the handler left on its copy, as if there had been no copy.
@@ -56,7 +61,9 @@ func New(cfg Config) *Middleware {
 	return &Middleware{
 		cfg:         cfg,
 		tracers:     newTracers(cfg.TracerProvider),
+		meters:      newMeters(cfg.MeterProvider, newServerMeters),
 		propagators: global.NewPropagators(cfg.Propagator),
+		secrets:     newSecrets(cfg.SecretQueryKeys),
 	}
 }
 
@@ -64,7 +71,9 @@ func New(cfg Config) *Middleware {
 type Middleware struct {
 	cfg         Config
 	tracers     *global.Tracers
+	meters      *global.Kept[metric.MeterProvider, serverMeters]
 	propagators global.Propagators
+	secrets     secrets
 }
 
 // Wrap returns a handler that runs next inside a server span. It is New(Config{}).Wrap(next).
@@ -73,7 +82,8 @@ func Wrap(next http.Handler) http.Handler { return New(Config{}).Wrap(next) }
 // Wrap returns a handler that runs next inside a server span.
 //
 // If next is a [*http.ServeMux], the sampler already knows the route. Otherwise the route is what
-// the request's Pattern says when next has returned.
+// the request's Pattern says when next has returned. If there are middlewares between this one and
+// a mux, and they copy the request, the pattern is lost on the way: put [Routes] around the mux.
 func (m *Middleware) Wrap(next http.Handler) http.Handler {
 	mux, _ := next.(*http.ServeMux)
 	return &handler{Middleware: m, next: next, mux: mux}
@@ -86,70 +96,37 @@ type handler struct {
 	mux  *http.ServeMux // next, if it is one
 }
 
-// caller is what a request says of who sent it.
-type caller struct {
-	ctx    context.Context   // the request's, with what the propagator put there
-	parent trace.SpanContext // if valid, a remote parent that is not in ctx
-
-	public   bool
-	stranger trace.SpanContext // if valid, a remote span to link to and not to follow
-}
-
-// context returns the context for a request that has no span of its own.
-func (c caller) context() context.Context {
-	if !c.parent.IsValid() {
-		return c.ctx
-	}
-	return trace.ContextWithRemoteSpanContext(c.ctx, c.parent)
-}
-
-// extract reads the caller's context from the headers. Inside the span of another middleware, as
-// when a handler is wrapped twice, that span is the parent: it has read the headers already.
-func (h *handler) extract(r *http.Request) caller {
-	ctx := r.Context()
-	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() && !sc.IsRemote() {
-		return caller{ctx: ctx}
-	}
-	extracted, sc := h.propagators.Extract(ctx, r.Header)
-	if !h.isPublic(r) {
-		return caller{ctx: extracted, parent: sc}
-	}
-	if !sc.IsValid() {
-		sc = trace.SpanContextFromContext(extracted)
-	}
-	return caller{ctx: ctx, public: true, stranger: sc.WithTraceState(trace.TraceState{})}
-}
-
-// isPublic reports whether whoever sent r is a stranger.
-func (h *handler) isPublic(r *http.Request) bool {
-	if h.cfg.PublicRequest != nil {
-		return h.cfg.PublicRequest(r)
-	}
-	return h.cfg.Public
-}
-
-// start starts the request's span. A sampler that asks for attributes gets them; otherwise they
-// are built only for a span that records.
-func (h *handler) start(t *global.Tracer, c caller, r *http.Request, pattern string) (context.Context, trace.Span) {
-	s := seam.Start{Name: spanName(r.Method, pattern), Kind: trace.SpanKindServer, Parent: c.parent, NewRoot: c.public}
-	if c.stranger.IsValid() {
-		s.Links = []trace.Link{{SpanContext: c.stranger}}
+// start starts the request's span, unless nobody would see it. A sampler that asks for attributes
+// gets them; otherwise they are built only for a span that records.
+func (h *handler) start(c caller, r *http.Request) (context.Context, global.Span, route) {
+	t := h.tracers.Load()
+	if t == nil || c.decision == Drop {
+		return c.context(), global.Span{}, route{}
 	}
 	asks := t.AsksAttributes()
+	route := h.routeBefore(r, asks)
+	s := seam.Start{
+		Name:    h.spanName(r, route),
+		Kind:    trace.SpanKindServer,
+		Parent:  c.parent,
+		NewRoot: c.public,
+		Links:   c.links,
+		Time:    h.startTime(r),
+	}
 	if asks {
 		attrs := scratches.Get()
 		defer scratches.Put(attrs)
-		attrs.list = h.appendRequest(attrs.list, r, pattern)
+		attrs.list = h.appendRequest(attrs.list, r, route)
 		s.Attrs = attrs.list
 	}
 	ctx, span := t.Start(c.ctx, s)
 	if !asks && span.IsRecording() {
 		attrs := scratches.Get()
 		defer scratches.Put(attrs)
-		attrs.list = h.appendRequest(attrs.list, r, pattern)
-		t.SetAttributes(span, attrs.list)
+		attrs.list = h.appendRequest(attrs.list, r, route)
+		span.Describe(attrs.list)
 	}
-	return ctx, span
+	return ctx, span, route
 }
 
 // scope is the instrumentation scope of all that this package records.
@@ -157,4 +134,8 @@ const scope = "github.com/meshtrace/meshtrace/httpmw"
 
 func newTracers(provider trace.TracerProvider) *global.Tracers {
 	return global.NewTracers(provider, scope, trace.WithSchemaURL(schemaURL))
+}
+
+func newMeters[Meters any](provider metric.MeterProvider, build func(metric.Meter) *Meters) *global.Kept[metric.MeterProvider, Meters] {
+	return global.NewMeters(provider, scope, build, metric.WithSchemaURL(schemaURL))
 }

@@ -2,7 +2,6 @@ package httpmw
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -64,16 +63,6 @@ type (
 	flushWriter     struct{ writer } // of an http.Flusher, as many middlewares' are
 	pushWriter      struct{ writer } // of an http.Pusher, as http.TimeoutHandler's is
 )
-
-// observe returns the exchange that observes r, and the writer that the handler gets in place of
-// w. The exchange is a context below ctx.
-func observe(w http.ResponseWriter, ctx context.Context, r *http.Request) (*exchange, http.ResponseWriter) {
-	observed := newWriter(w)
-	x := observed.exchange()
-	x.Context, x.below = ctx, w
-	x.outer, x.inner = r, r.WithContext(x)
-	return x, observed
-}
 
 // observer is what all the writers are.
 type observer interface {
@@ -159,19 +148,19 @@ func (w *writer) Header() http.Header { return w.x.below.Header() }
 func (w *writer) WriteHeader(status int) {
 	w.x.below.WriteHeader(status) // first: it panics if there is no such status
 	if status < 100 || status > 199 || status == http.StatusSwitchingProtocols {
-		w.x.begin(status)
+		w.x.header(status)
 	}
 }
 
 func (w *writer) Write(p []byte) (int, error) {
-	w.x.begin(http.StatusOK)
+	w.x.header(http.StatusOK)
 	n, err := w.x.below.Write(p)
 	w.x.wrote(int64(n), err)
 	return n, err
 }
 
 func (w *writer) writeString(s string) (int, error) {
-	w.x.begin(http.StatusOK)
+	w.x.header(http.StatusOK)
 	n, err := w.x.below.(io.StringWriter).WriteString(s)
 	w.x.wrote(int64(n), err)
 	return n, err
@@ -179,20 +168,22 @@ func (w *writer) writeString(s string) (int, error) {
 
 // readFrom leaves the source as it is: net/http sends a file by the kernel's sendfile.
 func (w *writer) readFrom(src io.Reader) (int64, error) {
-	w.x.begin(http.StatusOK)
+	w.x.header(http.StatusOK)
 	n, err := w.x.below.(io.ReaderFrom).ReadFrom(src)
 	w.x.wrote(n, err)
 	return n, err
 }
 
 func (w *writer) flush() {
-	w.x.begin(http.StatusOK)
+	w.x.header(http.StatusOK)
 	w.x.below.(http.Flusher).Flush()
+	w.x.sent()
 }
 
 func (w *writer) flushError() error {
-	w.x.begin(http.StatusOK)
+	w.x.header(http.StatusOK)
 	err := w.x.below.(flushErrKind).FlushError()
+	w.x.sent()
 	w.x.wrote(0, err)
 	return err
 }
@@ -209,4 +200,33 @@ func (w *writer) push(target string, opts *http.PushOptions) error {
 
 func (w *writer) closeNotify() <-chan bool {
 	return w.x.below.(http.CloseNotifier).CloseNotify() //lint:ignore SA1019 handlers may still ask for it
+}
+
+// header notes that the final header leaves, unless one has.
+func (x *exchange) header(status int) {
+	if x.status != 0 {
+		return
+	}
+	x.status = status
+	x.late = status >= http.StatusInternalServerError && x.Err() != nil
+}
+
+// buffered is how much net/http keeps back until the handler returns.
+const buffered = 2 << 10
+
+// wrote notes that n bytes of body were written.
+func (x *exchange) wrote(n int64, err error) {
+	if x.size += n; x.size > buffered {
+		x.sent()
+	}
+	if x.err == nil {
+		x.err = err
+	}
+}
+
+// sent notes that something is on its way to the client.
+func (x *exchange) sent() {
+	if x.left == 0 {
+		x.left = clock()
+	}
 }

@@ -133,7 +133,7 @@ func TestBothWays(t *testing.T) {
 			for _, p := range []trace.TracerProvider{tp, plainProvider{tp}} {
 				tracer := global.NewTracers(p, "test").Load()
 				_, sp := tracer.Start(tt.ctx, tt.start)
-				tracer.SetAttributes(sp, attrs)
+				sp.Describe(attrs)
 				sp.End()
 			}
 			fast, slow := described(rec.Ended()[0]), described(rec.Ended()[1])

@@ -54,3 +54,13 @@ func (p Propagators) Extract(ctx context.Context, h http.Header) (context.Contex
 	}
 	return propagator.Extract(ctx, otelpropagation.HeaderCarrier(h)), trace.SpanContext{}
 }
+
+// Inject writes what ctx holds into h, the headers of a request to a host.
+func (p Propagators) Inject(ctx context.Context, host string, h http.Header) {
+	propagator := p.Load()
+	if to, ok := propagator.(seam.HostInjector); ok {
+		to.InjectTo(ctx, host, otelpropagation.HeaderCarrier(h))
+		return
+	}
+	propagator.Inject(ctx, otelpropagation.HeaderCarrier(h))
+}

@@ -48,14 +48,16 @@ func (t *Tracer) AsksAttributes() bool {
 }
 
 // Start starts the span that s describes. The caller keeps the slices of s.
-func (t *Tracer) Start(ctx context.Context, s seam.Start) (context.Context, trace.Span) {
+func (t *Tracer) Start(ctx context.Context, s seam.Start) (context.Context, Span) {
 	if t.starter != nil {
-		return t.starter.StartSpan(ctx, s)
+		ctx, span := t.starter.StartSpan(ctx, s)
+		return ctx, Span{Span: span, copies: true}
 	}
 	if s.Parent.IsValid() && !s.NewRoot {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, s.Parent)
 	}
-	return t.tracer.Start(ctx, s.Name, options(s)...)
+	ctx, span := t.tracer.Start(ctx, s.Name, options(s)...)
+	return ctx, Span{Span: span}
 }
 
 // options says what s says by OpenTelemetry's options. Nothing forbids a tracer to keep what it
@@ -77,10 +79,26 @@ func options(s seam.Start) []trace.SpanStartOption {
 	return opts
 }
 
-// SetAttributes sets attributes of a span that t started. The caller keeps the slice.
-func (t *Tracer) SetAttributes(span trace.Span, attrs []attribute.KeyValue) {
-	if t.starter == nil {
+// A Span is a span that a [Tracer] started. The zero Span is one that does not record.
+type Span struct {
+	trace.Span
+	copies bool // it copies the attributes that it is given
+}
+
+// IsRecording reports whether there is a span that records.
+func (s Span) IsRecording() bool { return s.Span != nil && s.Span.IsRecording() }
+
+// End ends the span, if there is one.
+func (s Span) End() {
+	if s.Span != nil {
+		s.Span.End()
+	}
+}
+
+// Describe sets attributes. The caller keeps the slice.
+func (s Span) Describe(attrs []attribute.KeyValue) {
+	if !s.copies {
 		attrs = slices.Clone(attrs)
 	}
-	span.SetAttributes(attrs...)
+	s.SetAttributes(attrs...)
 }

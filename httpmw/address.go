@@ -1,0 +1,117 @@
+package httpmw
+
+import (
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Headers by which proxies say what they saw. Anybody can send them, so they count only as far
+// as our own proxies wrote them.
+
+// clientAddress returns the address of the client: the peer's, or what the last proxy of ours saw.
+//
+// Each proxy appends its peer to X-Forwarded-For. So the last entry was written by our peer,
+// which the configuration says is ours; the one before it by that one's peer; and so on.
+func (m *Middleware) clientAddress(r *http.Request) string {
+	client, _ := splitHostPort(r.RemoteAddr)
+	for hop := 1; hop <= int(m.cfg.TrustedHops); hop++ {
+		entry := fromEnd(r.Header["X-Forwarded-For"], hop)
+		address, _ := splitHostPort(entry)
+		if _, err := netip.ParseAddr(address); err != nil {
+			address = entry // an IPv6 address without brackets looks as if it had a port
+			if _, err := netip.ParseAddr(address); err != nil {
+				break
+			}
+		}
+		client = address
+	}
+	return client
+}
+
+// scheme returns the scheme that the client used, as far as it is known.
+func (m *Middleware) scheme(r *http.Request) string {
+	if said := m.forwarded(r, "X-Forwarded-Proto"); strings.EqualFold(said, "https") {
+		return "https"
+	} else if strings.EqualFold(said, "http") {
+		return "http"
+	}
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// host returns the host and perhaps port that the client asked for.
+func (m *Middleware) host(r *http.Request) string {
+	if said := m.forwarded(r, "X-Forwarded-Host"); said != "" {
+		return said
+	}
+	return r.Host
+}
+
+// forwarded returns what the proxies that are ours say in a header: the entry of the outermost, or
+// the first if they do not all write one.
+func (m *Middleware) forwarded(r *http.Request, name string) string {
+	for hop := int(m.cfg.TrustedHops); hop > 0; hop-- {
+		if entry := fromEnd(r.Header[name], hop); entry != "" {
+			return entry
+		}
+	}
+	return ""
+}
+
+// fromEnd returns the n-th entry from the end of a header that is a list, "" if it has fewer.
+func fromEnd(values []string, n int) string {
+	for i := len(values) - 1; i >= 0; i-- {
+		for rest, more := values[i], true; more; n-- {
+			comma := strings.LastIndexByte(rest, ',')
+			if n == 1 {
+				return strings.Trim(rest[comma+1:], " \t")
+			}
+			if more = comma >= 0; more {
+				rest = rest[:comma]
+			}
+		}
+	}
+	return ""
+}
+
+// splitHostPort splits "host:port", "[v6]:port", and either without a port, without allocation.
+// The port is 0 if there is none.
+func splitHostPort(hostPort string) (host string, port int) {
+	host = hostPort
+	if i := strings.LastIndexByte(hostPort, ':'); i > strings.LastIndexByte(hostPort, ']') {
+		if n, err := strconv.ParseUint(hostPort[i+1:], 10, 16); err == nil {
+			port = int(n)
+		}
+		host = hostPort[:i]
+	}
+	return strings.Trim(host, "[]"), port
+}
+
+// maxQueued is how long a request may have waited in a proxy. A header that says more is wrong.
+const maxQueued = time.Minute
+
+// startTime returns when our proxy got the request, or zero if it does not say.
+func (m *Middleware) startTime(r *http.Request) time.Time {
+	if m.cfg.StartHeader == "" {
+		return time.Time{}
+	}
+	text := strings.TrimPrefix(r.Header.Get(m.cfg.StartHeader), "t=")
+	number, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	for number > 1e11 { // no plausible number of seconds: the unit is smaller
+		number /= 1e3
+	}
+	now := time.Now()
+	queued := time.Duration((float64(now.UnixNano())/1e9 - number) * 1e9)
+	if queued < 0 || queued > maxQueued {
+		return time.Time{}
+	}
+	return now.Add(-queued) // which keeps the monotonic clock
+}

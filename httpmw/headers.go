@@ -1,0 +1,151 @@
+package httpmw
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// Capture says which headers are recorded as attributes.
+type Capture struct {
+	Request, Response Headers
+}
+
+// Headers is a list of header names, made by [NewHeaders]. The zero value is an empty one.
+type Headers struct{ list []captured }
+
+// captured is a header, and the attributes that hold its values.
+type captured struct {
+	name              string // as http.Header has it
+	request, response attribute.Key
+}
+
+// NewHeaders returns a list of headers, whose names may be in any case. The error joins all names
+// that are refused: those that no header can have, and those of headers that hold credentials.
+// Their values must not get where spans go, and there is no way to have them recorded.
+func NewHeaders(names ...string) (Headers, error) {
+	var h Headers
+	var errs []error
+	for _, name := range names {
+		lower := strings.ToLower(name)
+		switch {
+		case !isToken(name):
+			errs = append(errs, fmt.Errorf("httpmw: header %q: want letters, digits and dashes", cut(name)))
+		case isCredential(lower):
+			errs = append(errs, fmt.Errorf("httpmw: header %q: it holds credentials", cut(name)))
+		default:
+			h.list = append(h.list, captured{
+				name:     http.CanonicalHeaderKey(name),
+				request:  attribute.Key("http.request.header." + lower),
+				response: attribute.Key("http.response.header." + lower),
+			})
+		}
+	}
+	return h, errors.Join(errs...)
+}
+
+// isCredential reports whether a header, in lower case, gives access to whoever reads it, or is
+// named as if it did.
+func isCredential(name string) bool {
+	switch name {
+	case "authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
+		"authentication-info", "proxy-authentication-info", "cookie", "cookie2", "set-cookie", "set-cookie2":
+		return true
+	}
+	for _, part := range []string{"token", "secret", "password", "passwd", "api-key", "apikey", "access-key", "credential", "session", "csrf", "xsrf", "jwt", "signature", "private"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// isToken reports whether name can be a header's.
+//
+// Spec: RFC 9110, section 5.6.2, https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+func isToken(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// cut shortens what an error quotes.
+func cut(text string) string {
+	const maxBytes = 64
+	return text[:min(len(text), maxBytes)]
+}
+
+// appendRequest appends the values that from has of the headers, as those of a request.
+func (h Headers) appendRequest(dst []attribute.KeyValue, from http.Header) []attribute.KeyValue {
+	for _, c := range h.list {
+		if values := from[c.name]; len(values) > 0 {
+			dst = append(dst, c.request.StringSlice(values))
+		}
+	}
+	return dst
+}
+
+// appendResponse appends the values that from has of the headers, as those of a response.
+func (h Headers) appendResponse(dst []attribute.KeyValue, from http.Header) []attribute.KeyValue {
+	for _, c := range h.list {
+		if values := from[c.name]; len(values) > 0 {
+			dst = append(dst, c.response.StringSlice(values))
+		}
+	}
+	return dst
+}
+
+// defaults are what [SetDefaultCapture] was told.
+var defaults struct{ server, client atomic.Pointer[Capture] }
+
+// SetDefaultCapture sets the headers that are recorded for a [Config] and a [ClientConfig] which
+// name none. meshtrace.Start calls it with what [CaptureFromEnv] returns.
+func SetDefaultCapture(server, client Capture) {
+	defaults.server.Store(&server)
+	defaults.client.Store(&client)
+}
+
+// or returns c, or what the default is if c names no header.
+func (c Capture) or(byDefault *atomic.Pointer[Capture]) Capture {
+	if len(c.Request.list)+len(c.Response.list) > 0 {
+		return c
+	}
+	if set := byDefault.Load(); set != nil {
+		return *set
+	}
+	return c
+}
+
+// CaptureFromEnv returns the headers that OpenTelemetry's environment variables name, in lists
+// separated by commas: OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS, the same with
+// RESPONSE, and both with CLIENT. getenv is [os.Getenv], or the like. The error names each variable
+// that has a header which [NewHeaders] refuses; the others are in the lists.
+func CaptureFromEnv(getenv func(name string) string) (server, client Capture, err error) {
+	var errs []error
+	read := func(side, direction string) Headers {
+		name := "OTEL_INSTRUMENTATION_HTTP_" + side + "_CAPTURE_" + direction + "_HEADERS"
+		var names []string
+		for item := range strings.SplitSeq(getenv(name), ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				names = append(names, item)
+			}
+		}
+		h, err := NewHeaders(names...)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		return h
+	}
+	server = Capture{Request: read("SERVER", "REQUEST"), Response: read("SERVER", "RESPONSE")}
+	client = Capture{Request: read("CLIENT", "REQUEST"), Response: read("CLIENT", "RESPONSE")}
+	return server, client, errors.Join(errs...)
+}
