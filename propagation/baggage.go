@@ -129,7 +129,7 @@ func boundedBaggage(values []string) (text string, cut bool) {
 func AppendBaggage(dst []byte, b baggage.Baggage, keys []string) []byte {
 	members := b.Members()
 	slices.SortFunc(members, func(a, b baggage.Member) int { return strings.Compare(a.Key(), b.Key()) })
-	start, sent := len(dst), 0
+	sent, room := 0, maxBaggageBytes+len(",")
 	for _, m := range members {
 		if keys != nil && !slices.Contains(keys, m.Key()) {
 			continue
@@ -138,7 +138,7 @@ func AppendBaggage(dst []byte, b baggage.Baggage, keys []string) []byte {
 		if text == "" { // OpenTelemetry allows keys that the header does not
 			continue
 		}
-		if sent == maxBaggageMembers || len(dst)-start+len(",")+len(text) > maxBaggageBytes {
+		if room -= len(text) + len(","); room < 0 || sent == maxBaggageMembers {
 			baggageCut.Add(1)
 			break
 		}
