@@ -20,15 +20,15 @@ const none = 0.005
 
 // budgets are the limits of the rows that have any.
 var budgets = map[string]budget{
-	"server/sampled":                      {allocs: 4, bytes: 1024, times: 12},
-	"server/unsampled":                    {allocs: 3, times: 12},
-	"server/pass-through":                 {allocs: 3, times: 12},
-	"client/sampled":                      {allocs: 6, times: 8},
+	"server/sampled=yes":                  {allocs: 4, bytes: 1024, times: 12},
+	"server/sampled=no":                   {allocs: 3, times: 12},
+	"server/provider=none":                {allocs: 3, times: 12},
+	"client/sampled=yes":                  {allocs: 6, times: 8},
 	"extract/format=w3c":                  {allocs: none, times: 6},
 	"extract/format=composite/header=w3c": {allocs: none, times: 6},
 	"inject/format=w3c":                   {allocs: 2, times: 6},
 	"inject/format=composite":             {allocs: 2, times: 6},
-	"export":                              {allocs: 0.1, times: 12},
+	"export/batch=512":                    {allocs: 0.1, times: 12},
 	serviceRow:                            {overhead: 0.06},
 }
 

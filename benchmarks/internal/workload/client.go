@@ -12,7 +12,7 @@ import (
 // clients are the requests that a service sends: the transport around one that answers at once.
 func clients() []Workload {
 	return []Workload{{
-		Name:       "client/sampled",
+		Name:       "client/sampled=yes",
 		Title:      "HTTP client: sampled, recorded, encoded, exported",
 		Contenders: []contender.Name{contender.None, contender.Meshtrace, contender.OTel, contender.OTelDefaults},
 		Spans:      1,

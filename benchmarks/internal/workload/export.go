@@ -22,14 +22,14 @@ func exports() []Workload {
 	contenders := []contender.Name{contender.None, contender.Meshtrace, contender.OTel}
 	return []Workload{
 		{
-			Name:       "export",
+			Name:       "export/batch=512",
 			Title:      fmt.Sprintf("export of %d spans, per span", BatchSpans),
 			Contenders: contenders,
 			Spans:      1,
 			setup:      func(name contender.Name, endpoint string) (*Run, error) { return setupExport(name, endpoint, consume) },
 		},
 		{
-			Name:       "export/interface=public",
+			Name:       "export/batch=512/interface=public",
 			Title:      fmt.Sprintf("export of %d spans, per span, by SpanExporter.ExportSpans", BatchSpans),
 			Contenders: contenders,
 			Spans:      1,

@@ -12,7 +12,7 @@ func servers() []Workload {
 	contenders := []contender.Name{contender.None, contender.Meshtrace, contender.OTel, contender.OTelDefaults}
 	return []Workload{
 		{
-			Name:       "server/sampled",
+			Name:       "server/sampled=yes",
 			Title:      "HTTP server: sampled, recorded, encoded, exported",
 			Contenders: contenders,
 			Spans:      1,
@@ -21,7 +21,7 @@ func servers() []Workload {
 			},
 		},
 		{
-			Name:       "server/unsampled",
+			Name:       "server/sampled=no",
 			Title:      "HTTP server: the caller did not sample",
 			Contenders: contenders,
 			setup: func(name contender.Name, endpoint string) (*Run, error) {
@@ -29,7 +29,7 @@ func servers() []Workload {
 			},
 		},
 		{
-			Name:       "server/pass-through",
+			Name:       "server/provider=none",
 			Title:      "HTTP server: no provider, the context is passed on",
 			Contenders: contenders,
 			setup: func(name contender.Name, _ string) (*Run, error) {

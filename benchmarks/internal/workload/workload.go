@@ -11,7 +11,7 @@ import (
 
 // A Workload is something that a service does over and over, and that tracing makes dearer.
 type Workload struct {
-	// Name is a path, as in "server/sampled".
+	// Name is a path, as in "server/sampled=yes".
 	Name string
 
 	// Title says in a few words what is done.
