@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	outsideTraceID = "4bf92f3577b34da6a3ce929d0e0e4736"
-	outsideSpanID  = "00f067aa0ba902b7"
-	sampledCaller  = "00-" + outsideTraceID + "-" + outsideSpanID + "-01"
-	unsampledOne   = "00-" + outsideTraceID + "-" + outsideSpanID + "-00"
+	outsideTraceID  = "4bf92f3577b34da6a3ce929d0e0e4736"
+	outsideSpanID   = "00f067aa0ba902b7"
+	sampledCaller   = "00-" + outsideTraceID + "-" + outsideSpanID + "-01"
+	unsampledCaller = "00-" + outsideTraceID + "-" + outsideSpanID + "-00"
 )
 
 var storyTests = []struct {
@@ -27,7 +27,7 @@ var storyTests = []struct {
 		[]string{"-propagation", "b3", "-requests", "3"}, 3, story{b3: true}},
 	{"B3 from outside",
 		[]string{"-propagation", "b3", "-traceparent", sampledCaller}, 1, story{b3: true, parent: outsideSpanID}},
-	{"an error is one at each service, and every other request has one",
+	{"a request that fails is an error in every service that it reached, and in no proxy",
 		[]string{"-fail", "-requests", "4"}, 4, story{failing: true}},
 }
 
@@ -47,9 +47,9 @@ func TestProfile(t *testing.T) {
 				traces := ran.held(ctx, t, server.Query())
 				for i, id := range ran.traceIDs {
 					want := tt.story.spans(i+1, ran.pid)
-					for i := range want {
-						if !isProxy(want[i]) { // those have one protocol, whatever the services have
-							want[i] = protocol.keeps(want[i])
+					for n, s := range want {
+						if !isProxy(s) { // those speak OTLP, whatever the services do
+							want[n] = protocol.keeps(s)
 						}
 					}
 					got := chain(t, traces[id], tt.story.parent)
@@ -72,7 +72,7 @@ var samplingTests = []struct {
 	{"at 0 % nothing is left", []string{"-sample", "0", "-requests", "10"}, 0, 0, 0},
 	{"at 50 % some traces are left, and these are whole", []string{"-sample", "50", "-requests", "100"}, 1, 99, 13},
 	{"a caller that has sampled is followed", []string{"-sample", "0", "-traceparent", sampledCaller}, 1, 1, 15},
-	{"a caller that has not is followed too", []string{"-traceparent", unsampledOne, "-requests", "10"}, 0, 0, 0},
+	{"a caller that has not is followed too", []string{"-traceparent", unsampledCaller, "-requests", "10"}, 0, 0, 0},
 }
 
 // Of a trace that was sampled all spans are there, the proxies' as well, and of others none.
