@@ -114,6 +114,7 @@ func (st story) clientSpan(i int, to hop, service string, pid int) jaegertest.Sp
 	s.Attrs["url.full"] = "http://" + to.service + to.path
 	s.Attrs["server.address"] = to.service
 	s.Attrs["server.port"] = int64(80)
+	s.Attrs["meshtrace.time_to_first_byte_ms"] = hidden
 	if to.status == http.StatusOK { // otherwise nobody reads the answer
 		s.Attrs["http.response.body.size"] = int64(to.bodyBytes)
 	}
