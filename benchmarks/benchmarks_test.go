@@ -67,17 +67,24 @@ func BenchmarkService(b *testing.B) {
 	spans := startReceiver(b)
 	for _, name := range []contender.Name{contender.None, contender.Meshtrace, contender.OTel, contender.OTelDefaults} {
 		b.Run("lib="+string(name), func(b *testing.B) {
+			subject, err := service.Start(service.Settings{Contender: name, Endpoint: spans.Endpoint, Requests: requests})
+			if err != nil {
+				b.Fatal(err)
+			}
 			var sum usage.Usage
 			for b.Loop() {
-				r, err := service.Measure(name, spans.Endpoint, requests)
+				sample, err := subject.Sample()
 				if err != nil {
 					b.Fatal(err)
 				}
-				sum.CPU += r.Used.CPU
-				sum.Allocs += r.Used.Allocs
-				sum.Bytes += r.Used.Bytes
+				sum.CPU += sample.Used.CPU
+				sum.Allocs += sample.Used.Allocs
+				sum.Bytes += sample.Used.Bytes
 			}
 			report(b, sum, b.N*requests)
+			if err := subject.Close(); err != nil {
+				b.Fatal(err)
+			}
 		})
 	}
 }

@@ -4,6 +4,7 @@ package benchmarks_test
 // exports in the very runs that are measured.
 
 import (
+	"errors"
 	"maps"
 	"net/http/httptest"
 	"slices"
@@ -45,17 +46,21 @@ func spansOf(t *testing.T, r *receiver.Receiver, want int) []*tracepb.Span {
 func measured(t *testing.T, w workload.Workload, name contender.Name) []*tracepb.Span {
 	t.Helper()
 	kept, url := keep(t)
-	result, err := measure.Apart(measure.Settings{Workload: w.Name, Contender: name, Endpoint: url, Time: time.Nanosecond})
+	subject, err := measure.Start(measure.Settings{Workload: w.Name, Contender: name, Endpoint: url, Time: time.Nanosecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if result.Operations == 0 || result.Used.CPU == 0 {
-		t.Fatalf("nothing was measured: %+v", result)
+	sample, err := subject.Sample()
+	if err := errors.Join(err, subject.Close()); err != nil {
+		t.Fatal(err)
 	}
-	if exports := name != contender.None && w.Spans > 0; exports && result.Spans < result.Operations {
-		t.Fatalf("%d spans of %d operations", result.Spans, result.Operations)
+	if sample.Operations == 0 || sample.Used.CPU == 0 {
+		t.Fatalf("nothing was measured: %+v", sample)
 	}
-	return spansOf(t, kept, result.Spans)
+	if exports := name != contender.None && w.Spans > 0; exports && sample.Spans < sample.Operations {
+		t.Fatalf("%d spans of %d operations", sample.Spans, sample.Operations)
+	}
+	return spansOf(t, kept, sample.Spans)
 }
 
 func TestNoContenderLosesASpan(t *testing.T) {
@@ -172,14 +177,18 @@ func TestServiceSpansFormAChain(t *testing.T) {
 	for _, name := range []contender.Name{contender.None, contender.Meshtrace, contender.OTel, contender.OTelDefaults} {
 		t.Run("lib="+string(name), func(t *testing.T) {
 			kept, url := keep(t)
-			result, err := service.Measure(name, url, requests)
+			subject, err := service.Start(service.Settings{Contender: name, Endpoint: url, Requests: requests})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if result.Operations != requests || result.Used.CPU == 0 {
-				t.Errorf("nothing was measured: %+v", result)
+			sample, err := subject.Sample()
+			if err := errors.Join(err, subject.Close()); err != nil {
+				t.Fatal(err)
 			}
-			checkChains(t, spansOf(t, kept, result.Spans))
+			if sample.Operations != requests || sample.Used.CPU == 0 {
+				t.Errorf("nothing was measured: %+v", sample)
+			}
+			checkChains(t, spansOf(t, kept, sample.Spans))
 		})
 	}
 }

@@ -1,7 +1,7 @@
 // Compare prints, as a table in Markdown, what tracing costs with meshtrace and with what is used
 // in its place, side by side in one run.
 //
-//	go run ./compare                          everything, two to three minutes
+//	go run ./compare                          everything, about two minutes
 //	go run ./compare -rows '^server' -rounds 3
 //	go run ./compare -list
 //
@@ -56,13 +56,15 @@ type config struct {
 	rounds   int
 	time     time.Duration // of one measurement
 	requests int           // to the whole service, in one measurement
+	profiles string        // directory for CPU profiles of what is measured; "": none are taken
 }
 
 func parseFlags() (cfg config, list bool) {
 	rows := flag.String("rows", "", "measure the rows whose names match this regular expression")
-	flag.IntVar(&cfg.rounds, "rounds", 5, "how often each contender is measured; the table has the medians")
-	flag.DurationVar(&cfg.time, "time", 200*time.Millisecond, "how long one measurement takes")
-	flag.IntVar(&cfg.requests, "requests", 6000, "how many requests the whole service gets in one measurement")
+	flag.IntVar(&cfg.rounds, "rounds", 11, "how often each contender is measured; the table has the medians")
+	flag.DurationVar(&cfg.time, "time", 100*time.Millisecond, "how long one measurement takes")
+	flag.IntVar(&cfg.requests, "requests", 2000, "how many requests the whole service gets in one measurement")
+	flag.StringVar(&cfg.profiles, "profiles", "", "write a CPU profile of each row and contender into this directory")
 	flag.BoolVar(&list, "list", false, "print the names of the rows, and end")
 	flag.Parse()
 	var err error

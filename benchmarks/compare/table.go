@@ -54,7 +54,7 @@ func (o outcome) cell(name contender.Name) string {
 	if o.name == serviceRow {
 		text = fmt.Sprintf("%+.1f %%: %s", 100*o.overhead(name), text)
 	}
-	if lost := o.lost(name); lost != 0 {
+	if lost := o.lost[name]; lost != 0 {
 		text += fmt.Sprintf(" (**%d of %d spans lost**)", lost, lost+o.delivered(name))
 	}
 	return text
@@ -77,13 +77,6 @@ func (o outcome) timesAllocs() string {
 		return "all"
 	}
 	return fmt.Sprintf("%.0fx", theirs/ours)
-}
-
-func (o outcome) lost(name contender.Name) (n int) {
-	for _, r := range o.rounds {
-		n += r[name].lost
-	}
-	return n
 }
 
 func (o outcome) delivered(name contender.Name) (n int) {
@@ -117,7 +110,7 @@ func spanSizes(all []outcome) string {
 	for _, name := range []contender.Name{contender.Meshtrace, contender.OTel} {
 		var spans, bytes, lost int
 		for _, o := range all {
-			lost += o.lost(name)
+			lost += o.lost[name]
 			for _, r := range o.rounds {
 				spans, bytes = spans+r[name].delivered.Spans, bytes+r[name].delivered.Bytes
 			}

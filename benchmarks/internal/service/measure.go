@@ -9,66 +9,73 @@ import (
 	"github.com/meshtrace/meshtrace/benchmarks/internal/process"
 )
 
+// Settings say what is measured.
+type Settings struct {
+	Contender contender.Name
+	Endpoint  string // of the receiver
+	Requests  int    // of a sample
+	Profile   string // file for a CPU profile of all samples but the first; "" for none
+}
+
 // spansPerRequest: one for the request, one for the call.
 const spansPerRequest = 2
 
-// warmUp is how many requests come before those that count, one for each so many.
-const warmUp = 4
+// Subject is a service with what it needs around it, each in a process of its own.
+type Subject struct {
+	settings                Settings
+	profiles, service, load *process.Child
+}
 
-// Measure returns what a service used that serves a number of requests, traced by the contender.
-func Measure(name contender.Name, endpoint string, requests int) (r measure.Result, err error) {
-	var all children
-	defer func() { err = errors.Join(err, all.close()) }()
-	profiles, _, err := all.start(profilesRole, nil)
-	if err != nil {
-		return r, err
+// Start starts a subject.
+func Start(s Settings) (subject *Subject, err error) {
+	subject = &Subject{settings: s}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, subject.Close())
+		}
+	}()
+	var profiles, url string
+	if subject.profiles, err = process.Start(profilesRole, nil); err != nil {
+		return nil, err
 	}
-	url, service, err := all.start(serviceRole, settings{name, endpoint, profiles})
-	if err != nil {
-		return r, err
+	if err := subject.profiles.Ask("url", &profiles); err != nil {
+		return nil, err
 	}
-	load, err := all.add(loadRole, target{url})
-	if err != nil {
-		return r, err
+	if subject.service, err = process.Start(serviceRole, traced{s.Contender, s.Endpoint, profiles, s.Profile}); err != nil {
+		return nil, err
+	}
+	if err := subject.service.Ask("url", &url); err != nil {
+		return nil, err
+	}
+	subject.load, err = process.Start(loadRole, target{url})
+	return subject, err
+}
+
+// Sample measures once. The first sample has the costs of a start in it.
+func (s *Subject) Sample() (sample measure.Sample, err error) {
+	sample.Operations = s.settings.Requests
+	if s.settings.Contender != contender.None {
+		sample.Spans = spansPerRequest * s.settings.Requests
 	}
 	err = errors.Join(
-		load.Ask(strconv.Itoa(requests/warmUp), nil),
-		service.Ask("begin", nil),
-		load.Ask(strconv.Itoa(requests), nil),
-		service.Ask("end", &r.Used),
+		s.service.Ask("begin", nil),
+		s.load.Ask(strconv.Itoa(s.settings.Requests), nil),
+		s.service.Ask("end", &sample.Used),
 	)
-	r.Operations = requests
-	if name != contender.None {
-		r.Spans = spansPerRequest * (requests + requests/warmUp)
-	}
-	return r, err
+	return sample, err
 }
 
-// children are the processes of a measurement.
-type children []*process.Child
-
-// add starts a child.
-func (c *children) add(role string, settings any) (*process.Child, error) {
-	child, err := process.Start(role, settings)
-	if err == nil {
-		*c = append(*c, child)
-	}
-	return child, err
-}
-
-// start starts a child that is a server.
-func (c *children) start(role string, settings any) (url string, child *process.Child, err error) {
-	if child, err = c.add(role, settings); err == nil {
-		err = child.Ask("url", &url)
-	}
-	return url, child, err
-}
-
-// close ends all children, the last first.
-func (c *children) close() error {
+// Close ends the processes.
+func (s *Subject) Close() error {
 	var errs []error
-	for i := len(*c) - 1; i >= 0; i-- {
-		errs = append(errs, (*c)[i].Close())
+	if s.load != nil {
+		errs = append(errs, s.load.Close())
+	}
+	if s.service != nil {
+		errs = append(errs, s.service.Ask("close", nil), s.service.Close())
+	}
+	if s.profiles != nil {
+		errs = append(errs, s.profiles.Close())
 	}
 	return errors.Join(errs...)
 }

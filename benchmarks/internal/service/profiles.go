@@ -8,8 +8,8 @@ import (
 	"github.com/meshtrace/meshtrace/benchmarks/internal/process"
 )
 
-// profile is what the service behind the service answers.
-type profile struct {
+// person is what the service behind the service answers.
+type person struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	Email  string `json:"email"`
@@ -22,7 +22,7 @@ func serveProfiles() (process.Answer, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /profiles/{id}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(profile{r.PathValue("id"), "Ada Lovelace", "ada@example.com", "1843-07-10"}) // who asked is gone
+		_ = json.NewEncoder(w).Encode(person{r.PathValue("id"), "Ada Lovelace", "ada@example.com", "1843-07-10"}) // who asked is gone
 	})
 	url, err := listen(mux)
 	if err != nil {

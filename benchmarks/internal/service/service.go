@@ -11,12 +11,13 @@ package service
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
 
 	"github.com/meshtrace/meshtrace/benchmarks/internal/contender"
 	"github.com/meshtrace/meshtrace/benchmarks/internal/process"
+	"github.com/meshtrace/meshtrace/benchmarks/internal/profile"
 	"github.com/meshtrace/meshtrace/benchmarks/internal/usage"
 )
 
@@ -33,43 +34,64 @@ const (
 	loadRole     = "load"
 )
 
-// settings say how the service is traced, and whom it calls.
-type settings struct {
+// traced says how the service is traced, and whom it calls.
+type traced struct {
 	Contender contender.Name
 	Endpoint  string // of the receiver
 	Profiles  string // URL of the service that it calls
+	Profile   string // file for a CPU profile; "" for none
 }
 
 // serve is the service. It answers "url" with its address, "begin" when it is ready to be
-// measured, and "end" with what it used since.
-func serve(s settings) (process.Answer, error) {
-	c, err := contender.New(s.Contender, s.Endpoint)
+// measured, "end" with what it used since, and "close" when it has shut the contender down.
+func serve(how traced) (process.Answer, error) {
+	c, err := contender.New(how.Contender, how.Endpoint)
 	if err != nil {
 		return nil, err
 	}
-	h := &users{profiles: s.Profiles, client: &http.Client{Transport: c.Transport(&http.Transport{MaxIdleConnsPerHost: connections})}}
+	h := &users{how.Profiles, &http.Client{Transport: c.Transport(&http.Transport{MaxIdleConnsPerHost: connections})}}
 	mux := http.NewServeMux()
 	mux.Handle("GET /users/{id}", h)
 	url, err := listen(c.Wrap(mux))
 	if err != nil {
 		return nil, err
 	}
-	var before usage.Usage
+	m := &meter{flush: c.Flush, profile: profile.Profile{File: how.Profile}}
 	return func(question string) (any, error) {
 		switch question {
 		case "url":
 			return url, nil
 		case "begin":
-			err := c.Flush(context.Background())
-			runtime.GC() // the warm-up has paid for its own garbage
-			before = usage.Now()
-			return nil, err
+			return nil, m.begin()
 		case "end":
-			err := c.Flush(context.Background()) // delivering the last spans is part of the work
-			return usage.Since(before), err
+			return m.end()
+		case "close":
+			return nil, errors.Join(m.profile.Stop(), c.Shutdown(context.Background()))
 		}
 		return process.Unknown(question)
 	}, nil
+}
+
+// meter measures its process from begin to end.
+type meter struct {
+	flush   func(context.Context) error
+	profile profile.Profile
+	before  usage.Usage
+	samples int
+}
+
+func (m *meter) begin() (err error) {
+	if m.samples++; m.samples > 1 {
+		err = m.profile.Start()
+	}
+	m.before = usage.Now()
+	return err
+}
+
+// end delivers the last spans, which is part of the work, and returns what was used.
+func (m *meter) end() (usage.Usage, error) {
+	err := m.flush(context.Background())
+	return usage.Since(m.before), err
 }
 
 // users is the service's handler: it asks another service, and puts its answer into its own.
@@ -83,7 +105,7 @@ type user struct {
 	ID      string   `json:"id"`
 	Active  bool     `json:"active"`
 	Roles   []string `json:"roles"`
-	Profile profile  `json:"profile"`
+	Profile person   `json:"profile"`
 }
 
 func (h *users) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +119,7 @@ func (h *users) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(user{ID: id, Active: true, Roles: []string{"reader", "writer"}, Profile: p}) // the load looks at what arrives
 }
 
-func (h *users) profile(ctx context.Context, id string) (p profile, err error) {
+func (h *users) profile(ctx context.Context, id string) (p person, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.profiles+"/profiles/"+id, nil)
 	if err != nil {
 		return p, err
