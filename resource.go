@@ -25,7 +25,7 @@ var podVariables = []struct {
 	{semconv.K8SPodIPKey, []string{"K8S_POD_IP", "POD_IP"}},
 	{semconv.K8SNamespaceNameKey, []string{"K8S_NAMESPACE_NAME", "POD_NAMESPACE"}},
 	{semconv.K8SNodeNameKey, []string{"K8S_NODE_NAME", "NODE_NAME"}},
-	{semconv.K8SContainerNameKey, []string{"K8S_CONTAINER_NAME", "CONTAINER_NAME"}},
+	{semconv.K8SContainerNameKey, []string{"K8S_CONTAINER_NAME"}},
 	{semconv.K8SDeploymentNameKey, []string{"K8S_DEPLOYMENT_NAME"}},
 }
 
