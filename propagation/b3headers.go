@@ -53,9 +53,9 @@ func (h *B3Headers) decision() (Decision, error) {
 	case h.Sampled == "":
 	case len(h.Sampled) == 1 && h.Sampled != "d": // d is of the single header only
 		decision, err = b3State(h.Sampled[0])
-	case strings.EqualFold(h.Sampled, "true"):
+	case len(h.Sampled) == len("true") && strings.EqualFold(h.Sampled, "true"):
 		decision = Accept
-	case strings.EqualFold(h.Sampled, "false"):
+	case len(h.Sampled) == len("false") && strings.EqualFold(h.Sampled, "false"):
 		decision = Deny
 	default:
 		err = ErrSampling

@@ -144,3 +144,29 @@ func TestMalformedHeadersAreNotForwarded(t *testing.T) {
 		})
 	}
 }
+
+func keysOf(h http.Header) []string {
+	keys := otelpropagation.HeaderCarrier(h).Keys()
+	slices.Sort(keys)
+	return keys
+}
+
+// splitMembers returns the members of a tracestate, without the white space around them.
+func splitMembers(list string) (members []string) {
+	for member := range strings.SplitSeq(list, ",") {
+		if member = strings.Trim(member, " \t"); member != "" {
+			members = append(members, member)
+		}
+	}
+	return members
+}
+
+func cutMember(member string) (key, value string) {
+	key, value, _ = strings.Cut(member, "=")
+	return key, value
+}
+
+func sorted(members []string) []string {
+	slices.Sort(members)
+	return members
+}

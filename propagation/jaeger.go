@@ -138,15 +138,16 @@ func (Jaeger) read(c carrier) (got found) {
 	if value == "" && debugID == "" && list == "" {
 		return found{}
 	}
-	var rare rarelyFound
-	if sc, decision, err := ParseJaeger(value); err == nil {
-		got.sc, got.decision = sc, decision
-	} else if debugID != "" {
+	sc, decision, err := ParseJaeger(value)
+	got.sc, got.decision = sc, decision
+	if err == nil || debugID == "" {
+		debugID = "" // with IDs it means nothing
+	} else {
 		got.decision = Debug
-		rare.debugID = strings.ToValidUTF8(debugID[:min(len(debugID), maxDebugID)], "")
+		debugID = strings.ToValidUTF8(debugID[:min(len(debugID), maxDebugID)], "")
 	}
-	if rare.baggage = c.jaegerBaggage(list); rare.debugID != "" || rare.baggage.Len() > 0 {
-		got.rare = &rare
+	if baggage := c.jaegerBaggage(list); debugID != "" || baggage.Len() > 0 {
+		got.rare = &rarelyFound{debugID: debugID, baggage: baggage}
 	}
 	return got
 }

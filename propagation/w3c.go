@@ -134,7 +134,7 @@ func tracestateFor(ctx context.Context, sc trace.SpanContext) string {
 // merge returns the text with the changes that lead from carried.state to now: what was added or
 // changed goes to the front, what was deleted goes.
 func (carried carriedState) merge(now trace.TraceState) string {
-	if now.String() == carried.state.String() {
+	if sameMembers(now, carried.state) {
 		return carried.text
 	}
 	var list tracestate
@@ -153,4 +153,13 @@ func (carried carriedState) merge(now trace.TraceState) string {
 		}
 	}
 	return strings.Join(list.members[:list.len], ",")
+}
+
+func sameMembers(a, b trace.TraceState) bool {
+	same := a.Len() == b.Len()
+	a.Walk(func(key, value string) bool {
+		same = same && b.Get(key) == value
+		return same
+	})
+	return same
 }
