@@ -453,7 +453,7 @@ func TestNegotiatedProtocol(t *testing.T) {
 	for _, p := range protocols {
 		t.Run(p.name, func(t *testing.T) {
 			tp, spans := ours(t, nil)
-			s := p.serve(t, http.HandlerFunc(okHandler))
+			s := serve(t, p.prepare, http.HandlerFunc(okHandler), quiet)
 			get(t, &http.Client{Transport: httpmw.NewTransport(s.Client().Transport, httpmw.ClientConfig{TracerProvider: tp})}, request(t, "GET", s.URL))
 			want := map[string]string{"HTTP/1.1": "1.1", "HTTP/2": "2", "h2c": "2"}[p.name]
 			checkAttrs(t, attrs(spans.one(t)), map[string]string{"network.protocol.version": want})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -21,9 +20,6 @@ import (
 
 	"github.com/meshtrace/meshtrace/httpmw"
 )
-
-// quiet is a server log for tests whose handlers panic on purpose.
-var quiet = log.New(io.Discard, "", 0)
 
 // get sends a request and reads the response to its end.
 func get(t *testing.T, c *http.Client, r *http.Request) (*http.Response, string) {
@@ -190,7 +186,6 @@ func TestServerSpan(t *testing.T) {
 					defer func() { served <- struct{}{} }()
 					wrapped.ServeHTTP(w, r)
 				}))
-				s.Config.ErrorLog = quiet
 				r := request(t, "GET", s.URL+"/users/1")
 				r.Host = "example.com"
 				if tt.request != nil {

@@ -2,6 +2,8 @@ package httpmw_test
 
 import (
 	"context"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -17,6 +19,9 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// quiet is a server's log in tests whose handlers panic on purpose.
+var quiet = log.New(io.Discard, "", 0)
 
 // w3c is a propagator that is not ours.
 var w3c = otelpropagation.NewCompositeTextMapPropagator(otelpropagation.TraceContext{}, otelpropagation.Baggage{})
@@ -87,37 +92,34 @@ func eachProvider(t *testing.T, test func(t *testing.T, tp trace.TracerProvider,
 
 // protocols are the ways by which a request can reach a net/http server.
 var protocols = []struct {
-	name  string
-	serve func(t testing.TB, h http.Handler) *httptest.Server
+	name    string
+	version string
+	prepare func(*httptest.Server)
 }{
-	{"HTTP/1.1", serveHTTP1},
-	{"HTTP/2", serveHTTP2},
-	{"h2c", serveH2C},
+	{"HTTP/1.1", "1", (*httptest.Server).Start},
+	{"HTTP/2", "2", func(s *httptest.Server) {
+		s.EnableHTTP2 = true
+		s.StartTLS()
+	}},
+	{"h2c", "2", func(s *httptest.Server) {
+		s.Config.Protocols = new(http.Protocols)
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+		s.Start()
+		s.Client().Transport.(*http.Transport).Protocols = s.Config.Protocols
+	}},
+}
+
+// serve starts a server that is closed when the test ends.
+func serve(t testing.TB, start func(*httptest.Server), h http.Handler, errors *log.Logger) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = errors
+	start(s)
+	t.Cleanup(s.Close)
+	return s
 }
 
 func serveHTTP1(t testing.TB, h http.Handler) *httptest.Server {
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return s
-}
-
-func serveHTTP2(t testing.TB, h http.Handler) *httptest.Server {
-	s := httptest.NewUnstartedServer(h)
-	s.EnableHTTP2 = true
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	return s
-}
-
-func serveH2C(t testing.TB, h http.Handler) *httptest.Server {
-	s := httptest.NewUnstartedServer(h)
-	s.Config.Protocols = new(http.Protocols)
-	s.Config.Protocols.SetUnencryptedHTTP2(true)
-	s.Start()
-	base := s.Client().Transport.(*http.Transport)
-	base.Protocols = s.Config.Protocols
-	t.Cleanup(s.Close)
-	return s
+	return serve(t, (*httptest.Server).Start, h, quiet)
 }
 
 // eachProtocol runs a test with every protocol.
@@ -125,7 +127,7 @@ func eachProtocol(t *testing.T, test func(t *testing.T, serve func(http.Handler)
 	t.Helper()
 	for _, p := range protocols {
 		t.Run(p.name, func(t *testing.T) {
-			test(t, func(h http.Handler) *httptest.Server { return p.serve(t, h) })
+			test(t, func(h http.Handler) *httptest.Server { return serve(t, p.prepare, h, quiet) })
 		})
 	}
 }
