@@ -88,8 +88,8 @@ func TestWhatIsAddedIsComparedWithinARound(t *testing.T) {
 	if got, want := o.added(contender.OTel), (cost{cpu: 40, allocs: 60, bytes: 5000}); got != want {
 		t.Errorf("added %+v, want %+v", got, want)
 	}
-	if lowest, highest := o.spread(contender.OTel, contender.Meshtrace); lowest != 20 || highest != 20 {
-		t.Errorf("ratios from %g to %g, want 20: the machine slowed down for both", lowest, highest)
+	if low, high := o.spread(contender.OTel, contender.Meshtrace); low != 20 || high != 20 {
+		t.Errorf("ratios from %g to %g, want 20: the machine slowed down for both", low, high)
 	}
 	if got := o.overhead(contender.Meshtrace); got != 1 {
 		t.Errorf("overhead %g, want 1", got)

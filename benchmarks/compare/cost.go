@@ -44,15 +44,17 @@ func (o outcome) overhead(name contender.Name) float64 {
 	})
 }
 
-// spread returns the lowest and the highest of the rounds' ratios of what two contenders add in
-// CPU time.
-func (o outcome) spread(of, to contender.Name) (lowest, highest float64) {
+// spread returns the bounds of the middle half of the rounds' ratios of what two contenders add
+// in CPU time.
+func (o outcome) spread(of, to contender.Name) (low, high float64) {
 	var ratios []float64
 	for _, r := range o.rounds {
 		base := r[contender.None].cost.cpu
 		ratios = append(ratios, (r[of].cost.cpu-base)/(r[to].cost.cpu-base))
 	}
-	return slices.Min(ratios), slices.Max(ratios)
+	slices.Sort(ratios)
+	n := len(ratios)
+	return ratios[n/4], ratios[n-1-n/4]
 }
 
 func medianCost(rounds []round, get func(round) cost) cost {

@@ -64,8 +64,8 @@ func (o outcome) cell(name contender.Name) string {
 // round to round.
 func (o outcome) timesCPU() string {
 	ours, theirs := o.added(contender.Meshtrace).cpu, o.added(contender.OTel).cpu
-	lowest, highest := o.spread(contender.OTel, contender.Meshtrace)
-	return fmt.Sprintf("**%.1fx** (%.1f-%.1f)", theirs/ours, lowest, highest)
+	low, high := o.spread(contender.OTel, contender.Meshtrace)
+	return fmt.Sprintf("**%.1fx** (%.1f-%.1f)", theirs/ours, low, high)
 }
 
 func (o outcome) timesAllocs() string {
@@ -98,8 +98,8 @@ func verdict(b budget, o outcome) string {
 
 // writeFooter writes how the table came to be.
 func writeFooter(w io.Writer, cfg config, all []outcome, took time.Duration) error {
-	_, err := fmt.Fprintf(w, "\n%s\n\nMedians of %d rounds in %.0f s. %s %s\n",
-		machine(), cfg.rounds, took.Seconds(), spanSizes(all), peers())
+	_, err := fmt.Fprintf(w, "\n%s\n%s\n%s\nMedians of %d rounds, in brackets the middle half of them; %.0f s in all.\n",
+		machine(), peers(), spanSizes(all), cfg.rounds, took.Seconds())
 	return err
 }
 
