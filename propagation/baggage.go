@@ -16,6 +16,7 @@ import (
 const (
 	maxBaggageMembers = 64
 	maxBaggageBytes   = 8192
+	maxBaggageCommas  = 256 // more than the members need, for headers that are joined of empty ones
 )
 
 // Baggage is the propagator of the W3C's baggage header.
@@ -98,27 +99,27 @@ func ParseBaggage(values ...string) baggage.Baggage {
 	return b
 }
 
-// boundedBaggage joins the values, and cuts them before the first member that is beyond the limits.
+// boundedBaggage joins the members of the values that are within the limits.
 func boundedBaggage(values []string) (text string, cut bool) {
-	members, kept := 0, make([]string, 0, 1)
-	room := maxBaggageBytes + len(",")
+	var members [maxBaggageMembers]string
+	n, commas, room := 0, 0, maxBaggageBytes+len(",")
 	for _, value := range values {
-		end := 0 // of the last member of value that fits
-		for rest, more := value, true; more; {
+		for more := true; more; {
 			var member string
-			member, rest, more = strings.Cut(rest, ",")
-			if blank := strings.Trim(member, " \t") == ""; !blank {
-				members++
-			}
+			member, value, more = strings.Cut(value, ",")
+			blank := strings.Trim(member, " \t") == ""
 			room -= len(member) + len(",")
-			if room < 0 || members > maxBaggageMembers {
-				return strings.Join(append(kept, value[:end]), ","), true
+			commas++
+			if room < 0 || commas > maxBaggageCommas || n == len(members) && !blank {
+				return strings.Join(members[:n], ","), true
 			}
-			end = len(value) - len(rest)
+			if !blank {
+				members[n] = member
+				n++
+			}
 		}
-		kept = append(kept, value)
 	}
-	return strings.Join(kept, ","), false
+	return strings.Join(members[:n], ","), false
 }
 
 // AppendBaggage appends the value of a baggage header to dst: those members of b whose keys are

@@ -37,6 +37,7 @@ var baggageTests = []struct {
 	{"64 members pass with empty ones between", []string{strings.ReplaceAll(baggageMembers(0, 64), ",", ",,")}, baggageMembers(0, 64), false},
 	{"of 65 members the first 64 pass", []string{baggageMembers(0, 65)}, baggageMembers(0, 64), true},
 	{"of 65 members over several headers the first 64 pass", []string{baggageMembers(0, 60), baggageMembers(60, 65)}, baggageMembers(0, 64), true},
+	{"empty members count after 256", []string{"a=1," + strings.Repeat(",", 254) + "b=2", "c=3"}, "a=1,b=2", true},
 	{"8192 bytes pass", []string{"k=" + strings.Repeat("v", 8190)}, "k=" + strings.Repeat("v", 8190), false},
 	{"8192 bytes pass over several headers", []string{"k=" + strings.Repeat("v", 4094), "l=" + strings.Repeat("v", 4093)}, "k=" + strings.Repeat("v", 4094) + ",l=" + strings.Repeat("v", 4093), false},
 	{"of 8193 bytes the members before pass", []string{"a=1,k=" + strings.Repeat("v", 8187), "b=1"}, "a=1", true},

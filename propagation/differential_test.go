@@ -120,6 +120,9 @@ var differences = []struct {
 		http.Header{"Baggage": {baggageMembers(0, 60), baggageMembers(60, 70)}},
 		func(h http.Header) bool { return len(splitMembers(strings.Join(h["Baggage"], ","))) > 64 }, nil},
 
+	{rivalBaggage, "of more than 256 members with empty ones the first are kept; theirs reads all",
+		http.Header{"Baggage": {"a=1" + strings.Repeat(",", 256) + "b=2"}},
+		func(h http.Header) bool { return strings.Count(strings.Join(h["Baggage"], ","), ",") >= 256 }, nil},
 	{rivalW3C, "a tracestate that is not the span's is removed; theirs leaves it",
 		http.Header{"Traceparent": {traceparent}}, nil, http.Header{"Tracestate": {"stale=1"}}},
 	{rivalW3C, "what is malformed is removed, though there is no span; theirs leaves it",

@@ -153,18 +153,18 @@ func (Jaeger) read(c carrier) (got found) {
 }
 
 // jaegerBaggage reads uberctx-{key} and list, a value of jaeger-baggage: key=value, key=value.
-// No more than maxBaggageMembers of it, and maxBaggageBytes, are kept.
 func (c carrier) jaegerBaggage(list string) baggage.Baggage {
 	var kept jaegerBaggage
 	c.uberctx(&kept)
-	for list != "" && !kept.full() {
+	for list != "" && !kept.full {
 		var pair string
 		pair, list, _ = strings.Cut(list, ",")
 		if key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok {
 			kept.add(key, value)
 		}
 	}
-	return kept.baggage
+	b, _ := baggage.New(kept.members...)
+	return b
 }
 
 // uberctx adds all headers whose names begin with uberctx-.
@@ -185,25 +185,23 @@ func (c carrier) uberctx(kept *jaegerBaggage) {
 	}
 }
 
+// jaegerBaggage is as much of it as is propagated.
 type jaegerBaggage struct {
-	baggage baggage.Baggage
+	members []baggage.Member
 	bytes   int
-}
-
-func (kept *jaegerBaggage) full() bool {
-	return kept.baggage.Len() >= maxBaggageMembers || kept.bytes > maxBaggageBytes
+	full    bool
 }
 
 // add adds a member whose key is of any case, and whose value is encoded like a URL's.
 func (kept *jaegerBaggage) add(key, value string) {
 	kept.bytes += len(key) + len(value) + len("=,")
-	if kept.full() {
+	if kept.full = kept.full || len(kept.members) == maxBaggageMembers || kept.bytes > maxBaggageBytes; kept.full {
 		return
 	}
 	if decoded, err := url.QueryUnescape(value); err == nil {
 		value = decoded // otherwise it was not encoded
 	}
 	if m, err := baggage.NewMemberRaw(strings.ToLower(key), value); err == nil {
-		kept.baggage, _ = kept.baggage.SetMember(m)
+		kept.members = append(kept.members, m)
 	}
 }

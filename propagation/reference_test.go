@@ -47,7 +47,7 @@ var (
 
 func referenceTracestate(values []string) (string, bool) {
 	all := strings.Join(values, ",")
-	if len(all)+1 > 32*514 && len(values) > 0 {
+	if len(values) > 0 && (len(all)+1 > 32*514 || strings.Count(all, ",") >= 128) {
 		return "", false
 	}
 	var kept []string
@@ -246,13 +246,13 @@ func referenceDatadog(h propagation.DatadogHeaders) string {
 // referenceBaggage takes member by member as long as there is room.
 func referenceBaggage(values []string) baggage.Baggage {
 	var kept []string
-	bytes, members := 0, 0
+	bytes, members, all := 0, 0, 0
 	for _, value := range values {
 		for _, member := range strings.Split(value, ",") {
-			if strings.Trim(member, " \t") != "" {
+			if all++; strings.Trim(member, " \t") != "" {
 				members++
 			}
-			if bytes += len(member); bytes > 8192 || members > 64 {
+			if bytes += len(member); bytes > 8192 || members > 64 || all > 256 {
 				b, _ := baggage.Parse(strings.Join(kept, ","))
 				return b
 			}

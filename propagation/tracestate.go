@@ -7,9 +7,11 @@ import (
 )
 
 // The limits of a tracestate. A list of as many members as allowed, each as long as allowed, is
-// no longer than maxTracestateInput; what is longer is not looked at.
+// no longer than maxTracestateInput; what is longer is not looked at. Empty members count against
+// maxTracestateCommas only: the grammar allows 32 with those, but joined headers are full of them.
 const (
 	maxTracestateMembers = 32
+	maxTracestateCommas  = 128
 	maxTracestateKey     = 256
 	maxTracestateValue   = 256
 	maxTracestateInput   = maxTracestateMembers * (maxTracestateKey + len("=") + maxTracestateValue + len(","))
@@ -27,7 +29,8 @@ const (
 // characters, then all others, in each case from the end.
 //
 // The error is [ErrSyntax] if a member is not of the grammar, [ErrTooMany] if there are more
-// than 32, or [ErrTooLong] if the values are longer than 32 members can be. The specification
+// than 32, or 128 with empty ones, or [ErrTooLong] if the values are longer than 32 members can
+// be. The specification
 // wants such a tracestate to be discarded as a whole. ParseTracestate does not allocate for a
 // single value that comes back as it is, nor for an error.
 //
@@ -56,8 +59,12 @@ func (list *tracestate) parse(values []string) error {
 		}
 	}
 	list.same, list.whole = len(values) == 1, true
+	commas := 0
 	for _, value := range values {
 		for more := true; more; {
+			if commas++; commas > maxTracestateCommas {
+				return ErrTooMany
+			}
 			var member string
 			member, value, more = strings.Cut(value, ",")
 			if err := list.add(member); err != nil {

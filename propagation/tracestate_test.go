@@ -69,6 +69,8 @@ var tracestateTests = []struct {
 	{"of more, then entries are removed from the end", []string{list(member("a", 120), member("b", 120), member("c", 120), member("d", 120), member("e", 120))}, list(member("a", 120), member("b", 120), member("c", 120), member("d", 120)), nil},
 	{"of more, large entries first and then from the end", []string{list(member("a", 128), member("b", 250), member("c", 128), member("d", 128), member("e", 127))}, list(member("a", 128), member("c", 128), member("d", 128)), nil},
 	{"white space counts, and is excluded first", []string{member("a", 250) + strings.Repeat(" ", 20) + "," + member("b", 250)}, list(member("a", 250), member("b", 250)), nil},
+	{"128 members of which 126 are empty", []string{"a=1" + strings.Repeat(",", 126) + "b=1"}, "a=1" + strings.Repeat(",", 126) + "b=1", nil},
+	{"129 members of which 127 are empty", []string{"a=1" + strings.Repeat(",", 127) + "b=1", ""}, "", propagation.ErrTooMany},
 	{"longer than 32 list members can be", []string{strings.Repeat(",", 32*514)}, "", propagation.ErrTooLong},
 	{"longer than 32 list members can be, over many headers", make([]string, 32*514+1), "", propagation.ErrTooLong},
 }
