@@ -92,6 +92,7 @@ func BenchmarkService(b *testing.B) {
 // report replaces the figures of an iteration by those of an operation.
 func report(b *testing.B, used usage.Usage, operations int) {
 	n := float64(operations)
+	b.ReportAllocs()
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/n, "ns/op")
 	b.ReportMetric(float64(used.CPU.Nanoseconds())/n, "cpu-ns/op")
 	b.ReportMetric(float64(used.Allocs)/n, "allocs/op")
