@@ -130,15 +130,28 @@ func (c carrier) text() bool {
 
 // removeAll removes every field of the set.
 func (c carrier) removeAll(set fieldSet) {
-	if c.other == nil && len(c.header) < fewKeys {
-		for key := range c.header {
-			if f, known := fieldOf(key); known && set.has(f) {
-				delete(c.header, key)
-			}
-		}
-		return
+	if c.other == nil {
+		set = c.present(set)
 	}
 	set.each(func(f field) { c.remove(f) })
+}
+
+// present returns those fields of the set that have a value.
+func (c carrier) present(set fieldSet) (present fieldSet) {
+	if c.other == nil && len(c.header) < fewKeys {
+		for key := range c.header {
+			if f, known := fieldOf(key); known {
+				present |= 1 << f
+			}
+		}
+		return present & set
+	}
+	set.each(func(f field) {
+		if c.has(f) {
+			present |= 1 << f
+		}
+	})
+	return present
 }
 
 // fewKeys is the size from which on a header is searched for the fields, and not the fields for

@@ -109,8 +109,6 @@ func fieldsOf(fs ...field) (set fieldSet) {
 	return set
 }
 
-func (set fieldSet) has(f field) bool { return set&(1<<f) != 0 }
-
 // each calls do for every field of the set.
 func (set fieldSet) each(do func(field)) {
 	for ; set != 0; set &= set - 1 {

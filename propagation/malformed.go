@@ -25,13 +25,3 @@ func (c carrier) removeMalformed(set fieldSet) {
 		}
 	}
 }
-
-// present returns those of the set that have a value.
-func (c carrier) present(set fieldSet) (present fieldSet) {
-	set.each(func(f field) {
-		if c.has(f) {
-			present |= 1 << f
-		}
-	})
-	return present
-}
