@@ -9,7 +9,8 @@ import (
 )
 
 // Limits bound what one span holds. Zero means the default, a negative number no limit. What
-// goes beyond a limit is dropped, and counted on the span.
+// goes beyond a limit is dropped, and counted on the span. A new attribute is compared with those
+// that are there, so a span with many thousands takes time.
 //
 // Spec: OpenTelemetry Trace SDK, Span Limits, https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-limits
 type Limits struct {
@@ -29,8 +30,8 @@ type Limits struct {
 	AttributesPerEvent int
 	AttributesPerLink  int
 
-	// ValueLength is how many characters a string value may have, also inside of slices and
-	// maps. Longer ones are cut. Default: no limit.
+	// ValueLength is how many characters a string value may have, or bytes a byte slice, also
+	// inside of slices and maps. Longer ones are cut. Default: no limit.
 	ValueLength int
 }
 
@@ -38,8 +39,8 @@ const (
 	defaultCount = 128
 	noLimit      = -1
 
-	// maxDepth is how deeply slices and maps may be nested. What is deeper becomes an empty
-	// value, as in OpenTelemetry's SDK: an encoder's stack must not depend on its input.
+	// maxDepth is how deeply slices of values and maps may be nested. One that is deeper becomes
+	// an empty value, as in OpenTelemetry's SDK: an encoder's stack must not depend on its input.
 	maxDepth = 64
 )
 
@@ -103,6 +104,10 @@ func (l *Limits) value(kv attribute.KeyValue, depth int) attribute.KeyValue {
 			}
 			kv.Value = attribute.StringSliceValue(values)
 		}
+	case attribute.BYTESLICE:
+		if b := kv.Value.AsByteSlice(); l.ValueLength >= 0 && len(b) > l.ValueLength {
+			kv.Value = attribute.ByteSliceValue(b[:l.ValueLength])
+		}
 	case attribute.SLICE, attribute.MAP:
 		kv.Value = l.nested(kv.Value, depth-1)
 	}
@@ -122,14 +127,11 @@ func (l *Limits) nested(v attribute.Value, depth int) attribute.Value {
 		}
 		return attribute.SliceValue(values...)
 	}
-	pairs := v.AsMap()
+	pairs := v.AsMap() // sorted by key, and those of one key in the order in which they were given
 	unique := pairs[:0]
-	for _, kv := range pairs {
-		kv = l.value(kv, depth)
-		if i := indexOf(unique, kv.Key); i >= 0 {
-			unique[i] = kv
-		} else {
-			unique = append(unique, kv)
+	for i, kv := range pairs {
+		if i+1 == len(pairs) || pairs[i+1].Key != kv.Key {
+			unique = append(unique, l.value(kv, depth))
 		}
 	}
 	return attribute.MapValue(unique...)
