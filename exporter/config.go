@@ -88,8 +88,8 @@ type Queue struct {
 	_ struct{}
 
 	// MaxBytes of memory for encoded spans. Past it the oldest are dropped. Default: 32 MiB,
-	// about 60,000 spans. At least twice what Batch.MaxBytes times InFlight says. The request
-	// bodies under way take InFlight times Batch.MaxBytes besides.
+	// about 60,000 spans. At least four times what Batch.MaxBytes times InFlight says. The
+	// request bodies under way take InFlight times Batch.MaxBytes besides.
 	MaxBytes int
 
 	// InFlight is how many requests are under way at once, at the most. From 1 to 1024.
@@ -129,9 +129,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// leastQueue is the smallest sensible Queue.MaxBytes: what is being sent can't be dropped, and
-// must leave as much again for what is recorded meanwhile.
-func (c Config) leastQueue() int { return 2 * c.Batch.MaxBytes * c.Queue.InFlight }
+// leastQueue is the smallest sensible Queue.MaxBytes: what is being sent can't be dropped, takes up
+// to twice its bytes, and must leave as much again for what is recorded meanwhile.
+func (c Config) leastQueue() int { return 4 * c.Batch.MaxBytes * c.Queue.InFlight }
 
 // Validate returns what New would have to say against c, all of it.
 func (c Config) Validate() error {
@@ -153,7 +153,7 @@ func (c Config) Validate() error {
 	check(c.Batch.MaxAge > 0, "Batch.MaxAge", c.Batch.MaxAge, "must be positive")
 	within(c.Queue.InFlight, 1, maxInFlight, "Queue.InFlight")
 	check(c.Queue.MaxBytes >= c.leastQueue(), "Queue.MaxBytes", c.Queue.MaxBytes,
-		fmt.Sprintf("must be at least 2 * Batch.MaxBytes * Queue.InFlight = %d", c.leastQueue()))
+		fmt.Sprintf("must be at least 4 * Batch.MaxBytes * Queue.InFlight = %d", c.leastQueue()))
 	check(c.Retry.Initial > 0, "Retry.Initial", c.Retry.Initial, "must be positive")
 	check(c.Retry.Max >= c.Retry.Initial, "Retry.Max", c.Retry.Max, "must not be less than Retry.Initial")
 	canonical := make(map[string]bool)

@@ -51,7 +51,7 @@ func parseEndpoint(endpoint string) (destination, error) {
 	if u.Hostname() == "" {
 		return invalid("must name a host")
 	}
-	if port := u.Port(); port != "" && !validPort(port) {
+	if !validPort(u) {
 		return invalid("the port must be from 1 to 65535")
 	}
 	if u.Fragment != "" {
@@ -68,8 +68,12 @@ func parseEndpoint(endpoint string) (destination, error) {
 	return d, nil
 }
 
-func validPort(port string) bool {
-	n, err := strconv.ParseUint(port, 10, 16)
+// validPort reports whether u has a port that exists, or none and no colon either.
+func validPort(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	n, err := strconv.ParseUint(u.Port(), 10, 16)
 	return err == nil && n > 0
 }
 

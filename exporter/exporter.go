@@ -29,7 +29,7 @@ type Exporter struct {
 	pipeline *pipeline // of its own goroutine
 
 	wake    chan struct{}           // a shard has something to collect
-	flushes chan *flush             // what is held is to be sent
+	asked   chan func()             // what else the pipeline's goroutine is to do
 	posted  chan delivery           // what came of a post
 	done    chan struct{}           // closed when the pipeline has ended
 	abandon context.CancelCauseFunc // ends the posts under way, and the pipeline
@@ -61,7 +61,7 @@ func New(cfg Config) (*Exporter, error) {
 		poster:   newPoster(cfg, dest),
 		shards:   make([]*shard, shardCount(cfg.Queue.MaxBytes)),
 		wake:     make(chan struct{}, 1),
-		flushes:  make(chan *flush),
+		asked:    make(chan func()),
 		posted:   make(chan delivery),
 		done:     make(chan struct{}),
 		abandon:  abandon,

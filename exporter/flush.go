@@ -31,7 +31,7 @@ func newFlush(ctx context.Context, u urgency) *flush {
 // await hands f to the pipeline and waits for its end, or for that of its context.
 func (e *Exporter) await(f *flush) error {
 	select {
-	case e.flushes <- f:
+	case e.asked <- func() { e.pipeline.begin(f) }:
 	case <-e.done:
 		return nil // Shutdown has flushed
 	case <-f.ctx.Done():

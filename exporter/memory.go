@@ -31,6 +31,7 @@ type memory struct {
 	held   atomic.Int64
 	spare  int64 // as much as is kept free
 	chunk  int   // bytes of encoded spans when a chunk is full
+	spans  int   // in a chunk, at the most
 	span   int   // bytes that one span may have, at the most
 	pool   pool.Pool[chunk]
 }
@@ -46,6 +47,7 @@ func (m *memory) init(cfg Config, shards int) {
 	m.budget = int64(cfg.Queue.MaxBytes)
 	m.spare = int64(share)
 	m.chunk = min(share/shards, maxChunkBytes, cfg.Batch.MaxBytes/4)
+	m.spans = cfg.Batch.MaxSpans
 	m.span = cfg.Batch.MaxBytes / 2
 	m.pool.Reset = m.reset
 }
@@ -93,7 +95,11 @@ func (m *memory) newChunk() *chunk {
 // add makes buf, which is c's buffer with the encoding of a span behind it, the buffer of c. It
 // returns false, and leaves c as it was, if c had to grow and there is no memory for that.
 func (m *memory) add(c *chunk, buf []byte, o *seam.Origin) bool {
-	spans := append(c.spans, spanEnd{o, len(buf)})
+	return m.grow(c, buf, append(c.spans, spanEnd{o, len(buf)}))
+}
+
+// grow gives c longer slices in place of its own, if there is memory for them.
+func (m *memory) grow(c *chunk, buf []byte, spans []spanEnd) bool {
 	more := int64(cap(buf) - cap(c.buf) + spanEndBytes*(cap(spans)-cap(c.spans)))
 	if more > 0 && !m.reserve(more) {
 		return false
@@ -102,11 +108,29 @@ func (m *memory) add(c *chunk, buf []byte, o *seam.Origin) bool {
 	return true
 }
 
-// trim returns a chunk of the size that the spans of c need, if c is much larger: one that did not
-// fill up before it was collected. Such chunks would use up the memory with little in them while a
-// collector is down.
+// merge moves the spans of c behind those of last, and releases c. It returns false if they do
+// not fit into one chunk, or there is no memory for last to grow.
+//
+// While a collector is down, each second brings chunks that had no time to fill up. They would use
+// up the memory with little in them.
+func (m *memory) merge(last, c *chunk) bool {
+	before, n := len(last.buf), len(last.spans)
+	fits := before+len(c.buf) <= m.chunk && n+len(c.spans) <= m.spans
+	if !fits || last.resource != c.resource || last.whole != nil ||
+		!m.grow(last, append(last.buf, c.buf...), append(last.spans, c.spans...)) {
+		return false
+	}
+	for i := range last.spans[n:] {
+		last.spans[n+i].end += before
+	}
+	m.release(c)
+	return true
+}
+
+// trim returns a chunk of the size that the spans of c need, if c is much larger and nothing more
+// will come into it.
 func (m *memory) trim(c *chunk) *chunk {
-	if len(c.buf) >= cap(c.buf)/2 {
+	if c.whole != nil || len(c.buf) >= cap(c.buf)/2 {
 		return c
 	}
 	fit := &chunk{resource: c.resource, seq: c.seq, buf: make([]byte, len(c.buf)), spans: make([]spanEnd, len(c.spans))}

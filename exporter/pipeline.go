@@ -14,14 +14,15 @@ import (
 type pipeline struct {
 	*Exporter
 
-	queue    []*chunk // oldest first
-	seq      uint64   // of the last chunk collected
-	flying   []*batch // under way
-	due      bool     // the queue is to be sent whether or not it fills a batch
-	flushing []*flush
-	pause    pause
-	maxBytes int // of a batch: Batch.MaxBytes, or less if the server has refused that much
-	reporter reporter
+	queue     []*chunk // oldest first
+	collected []*chunk // from the shards, on their way to the queue
+	seq       uint64   // of the last chunk collected
+	flying    []*batch // under way
+	due       bool     // the queue is to be sent whether or not it fills a batch
+	flushing  []*flush
+	pause     pause
+	maxBytes  int // of a batch: Batch.MaxBytes, or less if the server has refused that much
+	reporter  reporter
 
 	age   *time.Timer // when the oldest span not yet sent has waited long enough
 	aging bool
@@ -55,32 +56,33 @@ func (p *pipeline) run(ctx context.Context) {
 			p.due = true
 		case <-p.pause.timer.C:
 			p.pause.on = false
-		case f := <-p.flushes:
-			p.begin(f)
+		case do := <-p.asked:
+			do()
 		case d := <-p.posted:
 			p.settle(d)
 		case <-ctx.Done():
 			p.end()
 			return
 		}
-		p.makeRoom()
 		p.send(ctx)
+		p.makeRoom()
 		p.answer()
-		p.reporter.report(p.loss.dropped())
+		if !p.ending.Load() { // Shutdown will say it
+			p.reporter.report(p.loss.dropped())
+		}
 	}
 }
 
 // collect moves full chunks, or all, from the shards to the queue. What it leaves begins to age.
 func (p *pipeline) collect(all bool) {
-	from := len(p.queue)
+	p.collected = p.collected[:0]
 	for _, s := range p.shards {
-		p.queue = s.take(p.queue, all)
+		p.collected = s.take(p.collected, all)
 	}
-	for i, c := range p.queue[from:] {
-		p.seq++
-		c.seq = p.seq
-		p.queue[from+i] = p.memory.trim(c)
+	for _, c := range p.collected {
+		p.enqueue(c)
 	}
+	clear(p.collected)
 	switch {
 	case all:
 		p.age.Stop()
@@ -89,6 +91,19 @@ func (p *pipeline) collect(all bool) {
 		p.age.Reset(p.cfg.Batch.MaxAge)
 		p.aging = true
 	}
+}
+
+// enqueue puts c at the end of the queue.
+func (p *pipeline) enqueue(c *chunk) {
+	if last := len(p.queue) - 1; last >= 0 {
+		if p.memory.merge(p.queue[last], c) {
+			return
+		}
+		p.queue[last] = p.memory.trim(p.queue[last])
+	}
+	p.seq++
+	c.seq = p.seq
+	p.queue = append(p.queue, c)
 }
 
 // makeRoom drops the oldest chunks while memory is tight. Those under way can't be.
@@ -188,7 +203,9 @@ func (p *pipeline) finish(b *batch, why cause, n int) {
 
 // requeue puts b back in its place, to be sent as soon as may be: it has waited before.
 func (p *pipeline) requeue(b *batch) {
-	p.queue = append(p.queue, b.chunks...)
+	for _, c := range b.chunks {
+		p.queue = append(p.queue, p.memory.trim(c))
+	}
 	slices.SortStableFunc(p.queue, bySeq)
 	p.due = true
 }

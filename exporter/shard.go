@@ -42,7 +42,7 @@ func (s *shard) add(e *Exporter, r *seam.Record) bool {
 		e.loss.drop(tooLarge, 1)
 	case !e.memory.add(c, buf, r.Origin):
 		e.loss.drop(queueFull, 1)
-	case len(c.spans) >= e.cfg.Batch.MaxSpans, len(c.buf) >= e.memory.chunk-len(c.buf)/len(c.spans):
+	case len(c.spans) >= e.memory.spans, len(c.buf) >= e.memory.chunk-len(c.buf)/len(c.spans):
 		s.seal() // one more like these would not fit
 	default:
 		return len(c.spans) == 1

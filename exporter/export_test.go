@@ -1,0 +1,93 @@
+package exporter
+
+// What tests see of the inside.
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/meshtrace/meshtrace/internal/seam"
+)
+
+// Held is what an exporter holds, counted one by one rather than by what has come and gone.
+type Held struct {
+	Spans   uint64
+	Bytes   int64 // of the chunks that the spans are in
+	Counted int64 // bytes, by the account that bounds them
+	Flushes int   // that wait
+	Stats   Stats // at the same moment
+}
+
+// Held looks through shards, queue and requests under way. It is exact if nothing goes on
+// meanwhile: call synctest.Wait before.
+func (e *Exporter) Held() (h Held) {
+	counted := make(chan struct{})
+	select {
+	case e.asked <- func() { h = e.count(); close(counted) }:
+		<-counted
+	case <-e.done:
+		h = e.count()
+	}
+	return h
+}
+
+func (e *Exporter) count() Held {
+	h := Held{Counted: e.memory.held.Load(), Flushes: len(e.pipeline.flushing), Stats: e.Stats()}
+	seen := make(map[*chunk]bool)
+	add := func(chunks ...*chunk) {
+		for _, c := range chunks {
+			h.Spans += uint64(len(c.spans))
+			for c.whole != nil {
+				c = c.whole
+			}
+			if !seen[c] {
+				h.Bytes += c.bytes()
+			}
+			seen[c] = true
+		}
+	}
+	for _, s := range e.shards {
+		s.mu.Lock()
+		add(s.sealed...)
+		if s.open != nil {
+			add(s.open)
+		}
+		s.mu.Unlock()
+	}
+	add(e.pipeline.queue...)
+	for _, b := range e.pipeline.flying {
+		add(b.chunks...)
+	}
+	return h
+}
+
+// HeldBytes returns the bytes that count towards Queue.MaxBytes, at any time.
+func (e *Exporter) HeldBytes() int64 { return e.memory.held.Load() }
+
+// Shards returns their number.
+func (e *Exporter) Shards() int { return len(e.shards) }
+
+// EncodeOTLP returns a request with the spans, which must be of one resource.
+func EncodeOTLP(records ...*seam.Record) []byte { return encode(otlp{}, records) }
+
+// EncodeJaeger returns a Batch with the spans, which must be of one resource.
+func EncodeJaeger(records ...*seam.Record) []byte { return encode(jaegerThrift{}, records) }
+
+func encode(p protocol, records []*seam.Record) []byte {
+	c := &chunk{resource: records[0].Origin.Resource}
+	for _, r := range records {
+		c.buf = p.appendSpan(c.buf, r)
+		c.spans = append(c.spans, spanEnd{r.Origin, len(c.buf)})
+	}
+	var b batch
+	b.add(c)
+	return p.appendBatch(nil, &b)
+}
+
+func ParsePartialSuccess(response []byte) (int, string) { return parsePartialSuccess(response) }
+
+func (r Retry) Backoff(failures int) time.Duration { return r.backoff(failures) }
+
+func RetryAfter(value string, now time.Time) time.Duration {
+	return retryAfter(http.Header{"Retry-After": {value}}, now)
+}

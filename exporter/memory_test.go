@@ -1,0 +1,168 @@
+package exporter_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/meshtrace/meshtrace/exporter"
+	"github.com/meshtrace/meshtrace/internal/seam"
+)
+
+// The bound holds at every moment, whatever the spans and the server do.
+func TestMemoryIsBounded(t *testing.T) {
+	answers := map[string]func(int, request) answer{
+		"the server hangs":           always(answer{hang: true}),
+		"it is down":                 always(answer{err: errors.New("connection refused")}),
+		"it takes only small bodies": func(_ int, r request) answer { return answer{status: map[bool]int{true: 413}[len(r.body) > 20_000]} },
+	}
+	spans := map[string]func(n int) *seam.Record{
+		"small":         newRecord,
+		"of any size":   func(n int) *seam.Record { return newLargeRecord(n, n*7919%40_000) },
+		"of many kinds": func(n int) *seam.Record { r := newRecord(n); r.Origin = newOrigin("service"); return r },
+	}
+	budgets := map[string]exporter.Config{
+		"the least":   {Batch: exporter.Batch{MaxBytes: 16 << 10}, Queue: exporter.Queue{MaxBytes: 64 << 10, InFlight: 1}},
+		"a mebibyte":  {Batch: exporter.Batch{MaxBytes: 128 << 10}, Queue: exporter.Queue{MaxBytes: 1 << 20}},
+		"the default": {},
+	}
+	for server, answer := range answers {
+		for kind, record := range spans {
+			for name, cfg := range budgets {
+				t.Run(server+", spans "+kind+", budget "+name, func(t *testing.T) {
+					cfg.Retry = exporter.Retry{Initial: time.Millisecond, Max: time.Millisecond}
+					checkBound(t, &collector{answer: answer}, cfg, record)
+				})
+			}
+		}
+	}
+}
+
+func checkBound(t *testing.T, c *collector, cfg exporter.Config, record func(int) *seam.Record) {
+	e := c.start(t, cfg)
+	budget := int64(cfg.Queue.MaxBytes)
+	if budget == 0 {
+		budget = 32 << 20
+	}
+	var most atomic.Int64
+	watch := func() {
+		for held := e.HeldBytes(); ; {
+			old := most.Load()
+			if held <= old || most.CompareAndSwap(old, held) {
+				return
+			}
+		}
+	}
+	const goroutines, each = 2, 500
+	var wg sync.WaitGroup
+	for i := range goroutines {
+		wg.Go(func() {
+			for n := range each {
+				e.Consume(record(i*each + n + 1))
+				watch()
+			}
+		})
+	}
+	wg.Wait()
+	if most.Load() > budget {
+		t.Errorf("%d bytes were held, of at most %d", most.Load(), budget)
+	}
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	e.Shutdown(gone)
+	checkHeld(t, e, 0)
+	if s := e.Stats(); s.Accepted != goroutines*each || s.Exported != uint64(len(c.numbers())) {
+		t.Errorf("received %d: %+v", len(c.numbers()), s)
+	}
+}
+
+// With the smallest budget, too, everything arrives at a server that keeps up.
+func TestLeastMemoryIsEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c collector
+		e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxBytes: 16 << 10}, Queue: exporter.Queue{MaxBytes: 64 << 10, InFlight: 1}})
+		for n := 1; n <= 1000; n++ {
+			e.Consume(newRecord(n))
+			synctest.Wait()
+		}
+		for n := 1001; n <= 1010; n++ {
+			e.Consume(newLargeRecord(n, 8000))
+			synctest.Wait()
+		}
+		if err := e.ForceFlush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		c.checkReceived(t, 1, 1010)
+	})
+}
+
+// A service with little to say must not lose it because each second fills a chunk for each shard
+// with nearly nothing.
+func TestOutageOfAQuietService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		down.Store(true)
+		c := &collector{answer: func(int, request) answer {
+			if down.Load() {
+				return answer{err: errors.New("connection refused")}
+			}
+			return answer{}
+		}}
+		e := c.start(t, exporter.Config{Retry: exporter.Retry{Initial: time.Hour, Max: time.Hour}})
+		const hour = 3600
+		for n := 1; n <= 2*hour; n++ {
+			e.Consume(newRecord(n))
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		checkHeld(t, e, 2*hour)
+		down.Store(false)
+		if err := e.ForceFlush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		c.checkReceived(t, 1, 2*hour)
+		if n, most := len(c.asked()), 2*hour/15+20; n > most {
+			t.Errorf("%d requests, want at most %d", n, most)
+		}
+	})
+}
+
+func TestTooLargeSpanIsDroppedAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c collector
+		e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxBytes: 100_000}})
+		e.Consume(newLargeRecord(1, 10<<20)) // with nothing before it
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := len(c.asked()); n > 0 {
+			t.Errorf("%d requests for nothing", n)
+		}
+		consume(e, 2, 10)
+		e.Consume(newLargeRecord(11, 50_000)) // a little more than half of MaxBytes
+		e.Consume(newLargeRecord(12, 49_000)) // a little less
+		consume(e, 13, 20)
+		synctest.Wait()
+		if held := e.HeldBytes(); held > 500_000 {
+			t.Errorf("%d bytes are held for 18 small spans", held)
+		}
+		checkError(t, e.Shutdown(context.Background()), "lost 2 of 20 spans: 2 too large")
+		got := c.numbers()
+		if len(got) != 18 || got[1]+got[11] > 0 || got[12] != 1 {
+			t.Errorf("received %v", got)
+		}
+	})
+}
+
+func TestShardsFitTheBudget(t *testing.T) {
+	var c collector
+	for _, tt := range []struct{ maxBytes, most int }{{64 << 10, 2}, {128 << 10, 4}, {32 << 20, 1 << 10}} {
+		e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxBytes: 16 << 10}, Queue: exporter.Queue{MaxBytes: tt.maxBytes, InFlight: 1}})
+		if n := e.Shards(); n < 1 || n > tt.most {
+			t.Errorf("%d shards for %d bytes", n, tt.maxBytes)
+		}
+	}
+}

@@ -1,0 +1,343 @@
+package exporter_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/meshtrace/meshtrace/exporter"
+)
+
+func TestBatchIsSentWhenItIsFull(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		batch exporter.Batch
+		spans int
+	}{
+		{"of spans", exporter.Batch{MaxSpans: 100}, 400},
+		{"of bytes", exporter.Batch{MaxBytes: 16 << 10}, 1000},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var c collector
+				tt.batch.MaxAge = time.Hour
+				e := c.start(t, exporter.Config{Batch: tt.batch})
+				consume(e, 1, tt.spans)
+				synctest.Wait()
+				requests := c.asked()
+				if len(requests) == 0 {
+					t.Fatal("nothing was sent")
+				}
+				for _, r := range requests {
+					if n := len(r.spans); tt.batch.MaxSpans > 0 && n > tt.batch.MaxSpans {
+						t.Errorf("%d spans in a request", n)
+					}
+					if n := len(r.body); tt.batch.MaxBytes > 0 && n > tt.batch.MaxBytes+200 { // what they have in common
+						t.Errorf("%d bytes in a request", n)
+					}
+				}
+				checkHeld(t, e, tt.spans-len(c.received()))
+				if err := e.ForceFlush(t.Context()); err != nil {
+					t.Error(err)
+				}
+				c.checkReceived(t, 1, tt.spans)
+			})
+		})
+	}
+}
+
+func TestNoSpanWaitsLongerThanMaxAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c collector
+		e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxAge: time.Second}})
+		for n := 1; n <= 3; n++ { // the first one, and ones that follow a quiet time
+			began := time.Now()
+			e.Consume(newRecord(n))
+			time.Sleep(time.Second / 2)
+			e.Consume(newRecord(n + 10))
+			time.Sleep(time.Second / 2)
+			synctest.Wait()
+			requests := c.asked()
+			if len(requests) != n {
+				t.Fatalf("%d requests, want %d", len(requests), n)
+			}
+			if waited := requests[n-1].at.Sub(began); waited != time.Second {
+				t.Errorf("sent after %v", waited)
+			}
+			checkHeld(t, e, 0)
+			time.Sleep(10 * time.Second)
+		}
+		if n := len(c.received()); n != 6 {
+			t.Errorf("received %d spans, want 6", n)
+		}
+	})
+}
+
+// Spans that were sent and failed must not depend on other spans to be sent again.
+func TestNoSpanIsLeftWaiting(t *testing.T) {
+	for first, answers := range map[string][]answer{
+		"one of two fails":        {{status: 503}, {}},
+		"the other fails":         {{}, {status: 503}},
+		"both fail":               {{status: 503}, {status: 503}},
+		"one fails, one is wrong": {{status: 503}, {status: 400}},
+		"one fails, one is large": {{status: 503}, {status: 413}},
+	} {
+		t.Run(first, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				// Both wait for their answers, which come in either order.
+				for _, order := range [][]int{{0, 1}, {1, 0}} {
+					release := []chan struct{}{make(chan struct{}), make(chan struct{})}
+					c := &collector{answer: func(n int, _ request) answer {
+						if n > 2 {
+							return answer{}
+						}
+						a := answers[n-1]
+						a.wait = release[n-1]
+						return a
+					}}
+					e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxSpans: 10}})
+					consume(e, 1, 1000)
+					time.Sleep(2 * time.Second)
+					for _, i := range order {
+						close(release[i])
+						synctest.Wait()
+					}
+					time.Sleep(10 * time.Second)
+					synctest.Wait()
+					checkHeld(t, e, 0)
+				}
+			})
+		})
+	}
+}
+
+func TestWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const window = 3
+		down, back := make(chan struct{}), make(chan struct{})
+		c := &collector{answer: func(n int, r request) answer {
+			switch {
+			case n <= window:
+				return answer{wait: down, status: 503}
+			case n == window+1:
+				return answer{wait: back}
+			}
+			return answer{hang: true}
+		}}
+		e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxSpans: 10}, Queue: exporter.Queue{InFlight: window}, Timeout: time.Hour})
+		consume(e, 1, 1000)
+		check := func(when string, want int) {
+			t.Helper()
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if n := len(c.asked()); n != want {
+				t.Errorf("%s: %d requests, want %d", when, n, want)
+			}
+			checkHeld(t, e, 1000-len(c.received()))
+		}
+		check("all at once", window)
+		close(down)
+		check("one to find out whether the server is back", window+1)
+		close(back)
+		check("all at once again", 2*window+1)
+	})
+}
+
+func TestTooLargeBatchIsSplit(t *testing.T) {
+	const limit = 40_000
+	c := &collector{answer: func(_ int, r request) answer {
+		if len(r.body) > limit {
+			return answer{status: http.StatusRequestEntityTooLarge}
+		}
+		return answer{}
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		e := c.start(t, exporter.Config{})
+		consume(e, 1, 999)
+		e.Consume(newLargeRecord(1000, 2*limit))
+		consume(e, 1001, 4000)
+		e.ForceFlush(t.Context())
+		got := c.numbers()
+		for n := uint64(1); n <= 4000; n++ {
+			if got[n] != 1 && n != 1000 {
+				t.Fatalf("span %d was received %d times", n, got[n])
+			}
+		}
+		checkHeld(t, e, 0)
+		checkStats(t, e, exporter.Stats{Accepted: 4000, Exported: 3999, Dropped: exporter.Dropped{TooLarge: 1}})
+
+		before := len(c.asked())
+		consume(e, 5001, 8000)
+		if err := e.ForceFlush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, r := range c.asked()[before:] {
+			if len(r.body) > limit {
+				t.Errorf("a request of %d bytes, although the server takes %d", len(r.body), limit)
+			}
+		}
+	})
+}
+
+// A server that takes nothing must not be asked for each span.
+func TestNothingIsSmallEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &collector{answer: always(answer{status: http.StatusRequestEntityTooLarge})}
+		e := c.start(t, exporter.Config{})
+		consume(e, 1, 10_000)
+		checkError(t, e.ForceFlush(t.Context()), "10000 spans were dropped")
+		checkHeld(t, e, 0)
+		checkStats(t, e, exporter.Stats{Accepted: 10_000, Dropped: exporter.Dropped{TooLarge: 10_000}})
+		if n := len(c.asked()); n > 200 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+func TestRejectedSpansAreCounted(t *testing.T) {
+	for _, tt := range []struct {
+		rule     string
+		header   http.Header
+		body     []byte
+		exported uint64
+		text     string
+	}{
+		{"some", http.Header{"Content-Type": {"application/x-protobuf"}}, answerOTLP(4, "too old"), 6, `the server rejected 4 spans: "too old"`},
+		{"more than there were", http.Header{"Content-Type": {"application/x-protobuf"}}, answerOTLP(99, ""), 0, "rejected"},
+		{"none", http.Header{"Content-Type": {"application/x-protobuf"}}, answerOTLP(0, "deprecated"), 10, ""},
+		{"not said in protobuf", http.Header{"Content-Type": {"text/html"}}, answerOTLP(4, ""), 10, ""},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &collector{answer: always(answer{header: tt.header, body: string(tt.body)})}
+				e := c.start(t, exporter.Config{})
+				consume(e, 1, 10)
+				if err := e.ForceFlush(t.Context()); tt.text != "" || err != nil {
+					checkError(t, err, tt.text)
+				}
+				checkHeld(t, e, 0)
+				checkStats(t, e, exporter.Stats{Accepted: 10, Exported: tt.exported, Dropped: exporter.Dropped{Rejected: 10 - tt.exported}})
+			})
+		})
+	}
+}
+
+// Each resource needs requests of its own, but no more than that.
+func TestResourcesInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c collector
+		e := c.start(t, exporter.Config{Endpoint: "jaeger+http://127.0.0.1"})
+		one, other := newOrigin("one"), newOrigin("other")
+		for n := 1; n <= 2000; n++ {
+			r := newRecord(n)
+			if r.Origin = one; n%2 > 0 {
+				r.Origin = other
+			}
+			e.Consume(r)
+		}
+		if err := e.ForceFlush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		c.checkReceived(t, 1, 2000)
+		for _, s := range c.received() {
+			id := s.SpanContext.SpanID()
+			if service, _ := s.Resource.Set().Value("service.name"); (id[7]%2 > 0) != (service.AsString() == "other") {
+				t.Fatalf("span %v is of %v", id, service)
+			}
+		}
+		if n := len(c.asked()); n > 10 {
+			t.Errorf("%d requests for the spans of 2 resources", n)
+		}
+	})
+}
+
+func TestStatsBalanceAtEveryMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		c := &collector{answer: func(n int, _ request) answer {
+			if down.Load() {
+				return answer{status: 503}
+			}
+			return answer{status: []int{200, 503, 413, 400, 429, 200, 302}[n%7]}
+		}}
+		e := c.start(t, exporter.Config{
+			Batch: exporter.Batch{MaxSpans: 300, MaxBytes: 16 << 10},
+			Queue: exporter.Queue{MaxBytes: 128 << 10},
+			Retry: exporter.Retry{Initial: 100 * time.Millisecond, Max: time.Second},
+		})
+		for n := 1; n <= 10_000; n++ {
+			r := newRecord(n)
+			if n%1000 == 0 {
+				r = newLargeRecord(n, 9<<10)
+			}
+			e.Consume(r)
+			down.Store(n > 4000 && n < 7000)
+			if n%100 == 0 {
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+				checkBalance(t, e.Held())
+				if s := e.Stats(); s.Exported != uint64(len(c.received())) {
+					t.Fatalf("%d spans are exported, %d were received", s.Exported, len(c.received()))
+				}
+			}
+		}
+		d := e.Stats().Dropped
+		if d.QueueFull == 0 || d.TooLarge == 0 || d.Rejected == 0 {
+			t.Errorf("not everything has happened: %+v", d)
+		}
+	})
+}
+
+func TestOldestAreDroppedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs errorLog
+		var down atomic.Bool
+		down.Store(true)
+		c := &collector{answer: func(int, request) answer {
+			if down.Load() {
+				return answer{err: fmt.Errorf("connection refused")}
+			}
+			return answer{}
+		}}
+		e := c.start(t, exporter.Config{
+			Batch:   exporter.Batch{MaxBytes: 16 << 10},
+			Queue:   exporter.Queue{MaxBytes: 256 << 10},
+			OnError: errs.add,
+		})
+		const spans, step = 10_000, 100
+		for n := 1; n <= spans; n += step {
+			consume(e, n, n+step-1)
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		held := int(e.Held().Spans)
+		checkHeld(t, e, held)
+		if d := e.Stats().Dropped; d.QueueFull == 0 || d.Total() != d.QueueFull {
+			t.Errorf("dropped: %v", d)
+		}
+		down.Store(false)
+		if err := e.ForceFlush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		got := c.numbers()
+		if len(got) != held {
+			t.Errorf("received %d spans of %d", len(got), held)
+		}
+		oldest := slices.Min(keys(got))
+		if newest := uint64(spans); newest-oldest+1 > uint64(held+held/4) { // one chunk more or less
+			t.Errorf("%d spans were received, back to %d", held, oldest)
+		}
+		checkError(t, fmt.Errorf("%v", errs.all()), "connection refused", "kept to be sent again", "queue full")
+	})
+}
+
+func keys(m map[uint64]int) (all []uint64) {
+	for k := range m {
+		all = append(all, k)
+	}
+	return all
+}
