@@ -5,6 +5,7 @@ package span
 
 import (
 	"context"
+	"fmt"
 
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
@@ -38,6 +39,14 @@ func (s *recording) Value(key any) any {
 	return s.Context.Value(key)
 }
 
+// String keeps fmt from looking into a span, which others may be writing to, when it prints a
+// context.
+func (s *recording) String() string { return describe(s.Context, s.sc) }
+
+func describe(parent context.Context, sc trace.SpanContext) string {
+	return fmt.Sprintf("%v.WithSpan(%v)", parent, sc.SpanID())
+}
+
 // context returns the context that holds s: s itself. Should a later OpenTelemetry find the
 // current span without asking for a key, spanKey is nil, and this is the ordinary way.
 func (s *recording) context() context.Context {
@@ -47,10 +56,13 @@ func (s *recording) context() context.Context {
 	return s
 }
 
+// inert is a span that does nothing.
+var inert trace.Span = noop.Span{}
+
 // unsampled is a span that only has a span context, for what is called downstream.
 type unsampled struct {
-	noop.Span
-	context.Context
+	trace.Span      // inert: by reference, as OpenTelemetry's own holds a second span context
+	context.Context // the parent's
 
 	provider *Provider
 	sc       trace.SpanContext
@@ -58,7 +70,7 @@ type unsampled struct {
 
 // newUnsampled returns a span that does not record, and the context that holds it.
 func newUnsampled(ctx context.Context, p *Provider, sc trace.SpanContext) (context.Context, trace.Span) {
-	s := &unsampled{Context: ctx, provider: p, sc: sc}
+	s := &unsampled{Span: inert, Context: ctx, provider: p, sc: sc}
 	if spanKey == nil {
 		return trace.ContextWithSpan(ctx, s), s
 	}
@@ -71,6 +83,8 @@ func (s *unsampled) Value(key any) any {
 	}
 	return s.Context.Value(key)
 }
+
+func (s *unsampled) String() string { return describe(s.Context, s.sc) }
 
 // SpanContext returns the context that children of this span take over.
 func (s *unsampled) SpanContext() trace.SpanContext { return s.sc }

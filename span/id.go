@@ -10,16 +10,13 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// knownFlags are the trace flags that a span takes over from its parent or sets itself. Others
-// are not ours to hand on: nobody knows yet what they promise.
-//
-// Spec: W3C Trace Context Level 2, section 3.2.2.5, https://www.w3.org/TR/trace-context-2/#trace-flags
-const knownFlags = trace.FlagsSampled | trace.FlagsRandom
-
 // newIDs returns the IDs and flags of a new span, without the sampled flag.
 //
 // A trace ID of ours is random in all its bits, so a root says so by the random flag. A foreign
-// generator promises nothing, so its roots do not.
+// generator promises nothing, so its roots do not. Of the parent's flags a span takes over this
+// one alone: nobody knows yet what others will promise.
+//
+// Spec: W3C Trace Context Level 2, section 3.2.2.5, https://www.w3.org/TR/trace-context-2/#trace-flags
 func (p *Provider) newIDs(ctx context.Context, parent trace.SpanContext) (trace.TraceID, trace.SpanID, trace.TraceFlags) {
 	switch {
 	case parent.TraceID().IsValid() && p.ids == nil:

@@ -5,8 +5,10 @@ package span
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -60,15 +62,17 @@ type Provider struct {
 	sink       seam.Sink    // the exporter, if it takes records
 	exporter   sdktrace.SpanExporter
 	processors []sdktrace.SpanProcessor
+	watched    bool // by processors of the user's, which look at spans as they start
 	resource   *resource.Resource
 	limits     Limits
 	ids        sdktrace.IDGenerator // nil: our own
 
 	mu      sync.Mutex
 	tracers map[instrumentation.Scope]*tracer
-	stopped atomic.Bool
+	stopped atomic.Bool // Shutdown has begun
+	drained atomic.Bool // Shutdown has ended the processors
 
-	started, unsampled, ended counter.Counter
+	counts struct{ started, unsampled, ended counter.Counter }
 }
 
 // Stats says what became of the spans that a provider started.
@@ -85,21 +89,20 @@ func (s Stats) Open() uint64 { return s.Started - s.Unsampled - s.Ended }
 
 // NewProvider returns a provider that works as cfg says.
 //
-// It returns an error, and no provider, if a setting cannot be meant: a nil processor.
+// It returns an error, and no provider, if a processor is nil; the error names all that are.
 func NewProvider(cfg Config) (*Provider, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
 	p := &Provider{
 		sampler:    cfg.Sampler,
 		exporter:   cfg.Exporter,
-		processors: append([]sdktrace.SpanProcessor(nil), cfg.Processors...),
+		processors: slices.Clone(cfg.Processors),
+		watched:    len(cfg.Processors) > 0,
 		resource:   cfg.Resource,
 		limits:     cfg.Limits.withDefaults(),
 		ids:        cfg.IDGenerator,
 		tracers:    make(map[instrumentation.Scope]*tracer),
-	}
-	for _, sp := range p.processors {
-		if sp == nil {
-			return nil, errors.New("span: Processors: a processor must not be nil")
-		}
 	}
 	if p.sampler == nil {
 		p.sampler = followParent{}
@@ -114,6 +117,16 @@ func NewProvider(cfg Config) (*Provider, error) {
 		p.processors = append(p.processors, sdktrace.NewBatchSpanProcessor(p.exporter))
 	}
 	return p, nil
+}
+
+func (c Config) validate() error {
+	var errs []error
+	for i, sp := range c.Processors {
+		if sp == nil {
+			errs = append(errs, fmt.Errorf("span: Processors[%d]: must not be nil", i))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Tracer returns the tracer with the given scope: always the same one for the same scope. A
@@ -139,14 +152,18 @@ func (p *Provider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer 
 // Stats returns the counts so far. Read while spans start and end, they are never ahead of
 // Started.
 func (p *Provider) Stats() Stats {
-	s := Stats{Unsampled: p.unsampled.Load(), Ended: p.ended.Load()}
-	s.Started = p.started.Load() // last: every span that is counted above is counted here
+	s := Stats{Unsampled: p.counts.unsampled.Load(), Ended: p.counts.ended.Load()}
+	s.Started = p.counts.started.Load() // last: every span that is counted above is counted here
 	return s
 }
 
 // ForceFlush returns when every span that ended before the call is exported or given up, or
-// when ctx is done. The error joins those of the exporter and the processors.
+// when ctx is done. The error joins those of the processors and the exporter. After Shutdown it
+// does nothing.
 func (p *Provider) ForceFlush(ctx context.Context) error {
+	if p.drained.Load() {
+		return nil
+	}
 	var errs []error
 	for _, sp := range p.processors {
 		errs = append(errs, sp.ForceFlush(ctx))
@@ -159,9 +176,11 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 
 // Shutdown stops the recording of new spans, lets the processors and the exporter deliver what
 // they have, and returns when they have or ctx is done. Each gets its turn, whatever the ones
-// before it returned; the error joins theirs. A second call does nothing.
+// before it returned; the error joins theirs. A second call does nothing, and does not wait for the
+// first.
 //
-// Tracers go on to pass the caller's context through.
+// Tracers go on to pass the caller's context through. A span that ends later is counted, and
+// handed to the exporter, which counts what it can no longer deliver, but to no processor.
 func (p *Provider) Shutdown(ctx context.Context) error {
 	if p.stopped.Swap(true) {
 		return nil
@@ -170,10 +189,20 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 	for _, sp := range p.processors {
 		errs = append(errs, sp.Shutdown(ctx))
 	}
+	p.drained.Store(true)
 	if p.sink != nil { // a foreign exporter is shut down by its batch processor
 		errs = append(errs, p.exporter.Shutdown(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// listening returns the processors that may still be called: none has to bear a span after its
+// Shutdown.
+func (p *Provider) listening() []sdktrace.SpanProcessor {
+	if p.drained.Load() {
+		return nil
+	}
+	return p.processors
 }
 
 // followParent samples what the parent sampled, and every root. It is the default sampler:

@@ -19,13 +19,12 @@ import (
 type finishedSpan struct {
 	sdktrace.ReadOnlySpan // never called: it stands for the unexported method
 
-	rec      seam.Record
-	children int
+	rec record
 }
 
 // snapshot returns a copy of what r holds now.
-func (r *record) snapshot(children int) *finishedSpan {
-	f := &finishedSpan{rec: r.Record, children: children}
+func (r *record) snapshot() *finishedSpan {
+	f := &finishedSpan{rec: *r}
 	f.rec.Attrs = slices.Clone(r.Attrs)
 	f.rec.Events = slices.Clone(r.Events)
 	f.rec.Links = slices.Clone(r.Links)
@@ -47,46 +46,72 @@ func (f *finishedSpan) Resource() *resource.Resource                { return f.r
 func (f *finishedSpan) DroppedAttributes() int                      { return f.rec.DroppedAttrs }
 func (f *finishedSpan) DroppedLinks() int                           { return f.rec.DroppedLinks }
 func (f *finishedSpan) DroppedEvents() int                          { return f.rec.DroppedEvents }
-func (f *finishedSpan) ChildSpanCount() int                         { return f.children }
+func (f *finishedSpan) ChildSpanCount() int                         { return f.rec.children }
 
 // InstrumentationLibrary is the old name of InstrumentationScope, still in the interface.
 //
 //lint:ignore SA1019 ReadOnlySpan has the method, so we must.
 func (f *finishedSpan) InstrumentationLibrary() instrumentation.Library { return f.rec.Origin.Scope }
 
-// read returns the state of s at this moment. After the end it is complete if the provider has
-// processors, which may keep s; otherwise nobody was promised more than the identity.
-func (s *recording) read() *finishedSpan {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// held returns what is known of s: all of it while s records and, if the provider has processors,
+// which may keep s, after the end as well. Otherwise nobody was promised more than the identity.
+// s.mu must be held.
+func (s *recording) held() *record {
 	switch {
 	case s.rec != nil:
-		return s.rec.snapshot(int(s.children.Load()))
+		return s.rec
 	case s.final != nil:
-		return s.final
+		return &s.final.rec
 	}
-	return &finishedSpan{rec: seam.Record{SpanContext: s.sc, Origin: s.tracer.origin}}
+	return &record{Record: seam.Record{SpanContext: s.sc, Origin: s.tracer.origin}}
+}
+
+// scalars returns what is known of s but for the slices, which need a copy.
+func (s *recording) scalars() record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := *s.held()
+	r.Attrs, r.Events, r.Links = nil, nil, nil
+	return r
 }
 
 // The methods of [sdktrace.ReadOnlySpan]: processors get them in OnStart.
 
-func (s *recording) Name() string                                { return s.read().Name() }
-func (s *recording) Parent() trace.SpanContext                   { return s.read().Parent() }
-func (s *recording) SpanKind() trace.SpanKind                    { return s.read().SpanKind() }
-func (s *recording) StartTime() time.Time                        { return s.read().StartTime() }
-func (s *recording) EndTime() time.Time                          { return s.read().EndTime() }
-func (s *recording) Attributes() []attribute.KeyValue            { return s.read().Attributes() }
-func (s *recording) Links() []sdktrace.Link                      { return s.read().Links() }
-func (s *recording) Events() []sdktrace.Event                    { return s.read().Events() }
-func (s *recording) Status() sdktrace.Status                     { return s.read().Status() }
+func (s *recording) Name() string                                { return s.scalars().Name }
+func (s *recording) Parent() trace.SpanContext                   { return s.scalars().Parent }
+func (s *recording) SpanKind() trace.SpanKind                    { return s.scalars().Kind }
+func (s *recording) StartTime() time.Time                        { return s.scalars().Start }
+func (s *recording) EndTime() time.Time                          { return s.scalars().End }
+func (s *recording) Status() sdktrace.Status                     { return s.scalars().Status }
 func (s *recording) InstrumentationScope() instrumentation.Scope { return s.tracer.origin.Scope }
-func (s *recording) Resource() *resource.Resource                { return s.tracer.provider.resource }
-func (s *recording) DroppedAttributes() int                      { return s.read().DroppedAttributes() }
-func (s *recording) DroppedLinks() int                           { return s.read().DroppedLinks() }
-func (s *recording) DroppedEvents() int                          { return s.read().DroppedEvents() }
-func (s *recording) ChildSpanCount() int                         { return int(s.children.Load()) }
+func (s *recording) Resource() *resource.Resource                { return s.tracer.origin.Resource }
+func (s *recording) DroppedAttributes() int                      { return s.scalars().DroppedAttrs }
+func (s *recording) DroppedLinks() int                           { return s.scalars().DroppedLinks }
+func (s *recording) DroppedEvents() int                          { return s.scalars().DroppedEvents }
+func (s *recording) ChildSpanCount() int                         { return s.scalars().children }
 
 // InstrumentationLibrary is the old name of InstrumentationScope, still in the interface.
 //
 //lint:ignore SA1019 ReadOnlySpan has the method, so we must.
 func (s *recording) InstrumentationLibrary() instrumentation.Library { return s.tracer.origin.Scope }
+
+// Attributes returns a copy.
+func (s *recording) Attributes() []attribute.KeyValue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.held().Attrs)
+}
+
+// Events returns a copy.
+func (s *recording) Events() []sdktrace.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.held().Events)
+}
+
+// Links returns a copy.
+func (s *recording) Links() []sdktrace.Link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.held().Links)
+}

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -25,24 +24,24 @@ import (
 // either for ever, so it is never used again; what it records is in a record, which is, and
 // which it lets go when it ends.
 type recording struct {
-	// Never called: it stands for the unexported methods by which OpenTelemetry keeps other
-	// implementations from being written by accident.
-	sdktrace.ReadWriteSpan
-
-	context.Context // the parent's
+	trace.Span            // inert: for methods that OpenTelemetry has yet to think of
+	sdktrace.ReadOnlySpan // never called: it stands for that interface's unexported method
+	context.Context       // the parent's
 
 	tracer *tracer
 	sc     trace.SpanContext
 
-	mu       sync.Mutex
-	rec      *record       // nil once the span has ended
-	final    *finishedSpan // what processors may still read then
-	children atomic.Int32
+	mu    sync.Mutex
+	rec   *record       // nil once the span has ended
+	final *finishedSpan // what processors may still read then
 }
+
+var _ sdktrace.ReadWriteSpan = (*recording)(nil)
 
 // record is what a span has recorded so far.
 type record struct {
 	seam.Record
+	children int
 }
 
 // keptRoom is how many attributes, events and links a record in the pool has room for at the
@@ -59,7 +58,7 @@ func (r *record) reset() bool {
 	clear(r.Attrs)
 	clear(r.Events)
 	clear(r.Links)
-	r.Record = seam.Record{Attrs: r.Attrs[:0], Events: r.Events[:0], Links: r.Links[:0]}
+	*r = record{Record: seam.Record{Attrs: r.Attrs[:0], Events: r.Events[:0], Links: r.Links[:0]}}
 	return true
 }
 
@@ -74,6 +73,15 @@ func (s *recording) IsRecording() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.rec != nil
+}
+
+// addChild counts a span that has this one as its parent.
+func (s *recording) addChild() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rec != nil {
+		s.rec.children++
+	}
 }
 
 // SetName replaces the name that the span was started with.
@@ -148,24 +156,22 @@ func (s *recording) addEvent(r *record, name string, cfg trace.EventConfig) {
 }
 
 // RecordError records err as an event named exception. It does not change the status. A nil err
-// is ignored.
+// is ignored. Where opts has an attribute of the same name as one that describes err, it wins.
 //
-// Spec: OpenTelemetry semantic conventions, Exceptions in spans,
-// https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/
+// Spec: OpenTelemetry Trace API, Record Exception,
+// https://opentelemetry.io/docs/specs/otel/trace/api/#record-exception
 func (s *recording) RecordError(err error, opts ...trace.EventOption) {
-	if err == nil {
+	if err == nil || !s.IsRecording() {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.rec != nil {
-		cfg := trace.NewEventConfig(opts...)
-		s.addException(s.rec, err, err.Error(), cfg.StackTrace(), opts)
-	}
+	cfg := trace.NewEventConfig(opts...)
+	described := exception(err, err.Error(), cfg.StackTrace())
+	s.AddEvent(semconv.ExceptionEventName, append([]trace.EventOption{described}, opts...)...)
 }
 
-// addException adds the event that describes a thrown value: an error, or whatever panicked.
-func (s *recording) addException(r *record, thrown any, message string, stack bool, opts []trace.EventOption) {
+// exception describes a thrown value: an error, or whatever panicked. Nobody may hold the span's
+// lock: the value's own methods run here, and they may use the span.
+func exception(thrown any, message string, stack bool) trace.EventOption {
 	attrs := []attribute.KeyValue{
 		semconv.ExceptionType(typeName(thrown)),
 		semconv.ExceptionMessage(message),
@@ -173,11 +179,11 @@ func (s *recording) addException(r *record, thrown any, message string, stack bo
 	if stack {
 		attrs = append(attrs, semconv.ExceptionStacktrace(string(debug.Stack())))
 	}
-	opts = append(opts[:len(opts):len(opts)], trace.WithAttributes(attrs...))
-	s.addEvent(r, semconv.ExceptionEventName, trace.NewEventConfig(opts...))
+	return trace.WithAttributes(attrs...)
 }
 
-// typeName returns the type of v with its full package path, as semantic conventions want it.
+// typeName returns the type of v: with its full package path if it has a name of its own, and
+// otherwise, as for a pointer, the way Go writes it.
 func typeName(v any) string {
 	t := reflect.TypeOf(v)
 	if t.PkgPath() == "" {
@@ -222,27 +228,28 @@ func (s *recording) End(opts ...trace.SpanEndOption) {
 	thrown := recover() // only finds a panic if End itself was deferred
 	if thrown != nil {
 		defer panic(thrown)
+		s.AddEvent(semconv.ExceptionEventName, exception(thrown, fmt.Sprint(thrown), cfg.StackTrace()))
 	}
-	r, final := s.finish(cfg, thrown)
+	r, final := s.finish(cfg.Timestamp())
 	if r == nil {
 		return
 	}
 	p := s.tracer.provider
-	for _, sp := range p.processors {
+	for _, sp := range p.listening() {
 		sp.OnEnd(final)
 	}
 	if s.sc.IsSampled() {
 		if p.sink != nil {
 			p.sink.Consume(&r.Record)
 		}
-		p.ended.Inc(r.SpanContext.SpanID()[0])
+		p.counts.ended.Inc(r.SpanContext.SpanID()[0])
 	}
 	records.Put(r)
 }
 
 // finish makes the span stop recording and returns what it has recorded, with a copy for the
 // processors if there are any. It returns nil if the span had already ended.
-func (s *recording) finish(cfg trace.SpanConfig, thrown any) (*record, *finishedSpan) {
+func (s *recording) finish(end time.Time) (*record, *finishedSpan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.rec
@@ -250,15 +257,12 @@ func (s *recording) finish(cfg trace.SpanConfig, thrown any) (*record, *finished
 		return nil, nil
 	}
 	s.rec = nil
-	if thrown != nil {
-		s.addException(r, thrown, fmt.Sprint(thrown), cfg.StackTrace(), nil)
-	}
-	r.End = cfg.Timestamp()
+	r.End = end
 	if r.End.IsZero() {
-		r.End = r.Start.Add(time.Since(r.Start)) // by the monotonic clock: never before the start
+		r.End = r.Start.Add(time.Since(r.Start)) // by the monotonic clock, which nobody sets back
 	}
 	if len(s.tracer.provider.processors) > 0 {
-		s.final = r.snapshot(int(s.children.Load()))
+		s.final = r.snapshot()
 	}
 	return r, s.final
 }

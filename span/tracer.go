@@ -4,6 +4,7 @@ package span
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -44,14 +45,15 @@ func (t *tracer) StartSpan(ctx context.Context, s seam.Start) (context.Context, 
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	parent := parentOf(ctx, &s)
 	p := t.provider
+	parent := parentOf(ctx, &s)
 	if p.stopped.Load() {
 		return newUnsampled(ctx, p, parent)
 	}
 	s.Kind = trace.ValidateSpanKind(s.Kind)
-	traceID, spanID, flags := p.newIDs(ctx, parent)
-	verdict := p.sample(ctx, parent, traceID, &s)
+	ctx, asked := p.contexts(ctx, &s)
+	traceID, spanID, flags := p.newIDs(asked, parent)
+	verdict := p.sample(asked, parent, traceID, &s)
 	if verdict.Decision == sdktrace.RecordAndSample {
 		flags |= trace.FlagsSampled
 	}
@@ -61,9 +63,9 @@ func (t *tracer) StartSpan(ctx context.Context, s seam.Start) (context.Context, 
 		TraceFlags: flags,
 		TraceState: verdict.Tracestate,
 	})
-	p.started.Inc(spanID[0])
+	p.counts.started.Inc(spanID[0])
 	if verdict.Decision != sdktrace.RecordAndSample {
-		p.unsampled.Inc(spanID[0])
+		p.counts.unsampled.Inc(spanID[0])
 	}
 	if verdict.Decision == sdktrace.Drop {
 		return newUnsampled(ctx, p, sc)
@@ -71,13 +73,15 @@ func (t *tracer) StartSpan(ctx context.Context, s seam.Start) (context.Context, 
 	return t.record(ctx, parent, sc, &s, verdict)
 }
 
-// AsksAttributes reports whether the sampler looks at the attributes a span starts with. A
-// foreign one may.
+// AsksAttributes reports whether somebody looks at the attributes that a span starts with: the
+// sampler, which a foreign one may, or a processor.
 func (t *tracer) AsksAttributes() bool {
-	return t.provider.fast == nil || t.provider.fast.AsksAttributes()
+	p := t.provider
+	return p.watched || p.fast == nil || p.fast.AsksAttributes()
 }
 
-// parentOf returns the parent of the span that s describes, or an invalid span context.
+// parentOf returns the parent of the span that s describes, or an invalid span context. A parent
+// that records is told of its child.
 func parentOf(ctx context.Context, s *seam.Start) trace.SpanContext {
 	switch {
 	case s.NewRoot:
@@ -85,11 +89,30 @@ func parentOf(ctx context.Context, s *seam.Start) trace.SpanContext {
 	case s.Parent.IsValid():
 		return s.Parent
 	}
-	return trace.SpanContextFromContext(ctx)
+	parent := trace.SpanFromContext(ctx)
+	if parent, ok := parent.(*recording); ok {
+		parent.addChild()
+	}
+	return parent.SpanContext()
 }
 
-// sample asks the sampler. One of ours is told the parent; any other has to find it in the
-// context, so the context is made to hold it.
+// contexts returns the context that the span starts in, and the one for its sampler and its ID
+// generator. Whoever knows only OpenTelemetry's interfaces looks there for the parent, and must
+// find the right one, or none for a new root.
+func (p *Provider) contexts(ctx context.Context, s *seam.Start) (in, asked context.Context) {
+	switch {
+	case p.fast != nil && p.ids == nil && !p.watched: // nobody looks
+		return ctx, ctx
+	case s.NewRoot:
+		return ctx, trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+	case s.Parent.IsValid():
+		ctx = trace.ContextWithSpanContext(ctx, s.Parent)
+	}
+	return ctx, ctx
+}
+
+// sample asks the sampler. A foreign one gets slices of its own, since nothing says that it may
+// not change or keep them.
 func (p *Provider) sample(ctx context.Context, parent trace.SpanContext, id trace.TraceID, s *seam.Start) sdktrace.SamplingResult {
 	params := sdktrace.SamplingParameters{
 		ParentContext: ctx,
@@ -102,30 +125,25 @@ func (p *Provider) sample(ctx context.Context, parent trace.SpanContext, id trac
 	if p.fast != nil {
 		return p.fast.Sample(parent, params)
 	}
-	if s.NewRoot || s.Parent.IsValid() {
-		params.ParentContext = trace.ContextWithSpanContext(ctx, parent)
-	}
+	params.Attributes, params.Links = slices.Clone(s.Attrs), slices.Clone(s.Links)
 	return p.sampler.ShouldSample(params)
 }
 
 // record starts a span that records.
 func (t *tracer) record(ctx context.Context, parent, sc trace.SpanContext, s *seam.Start, verdict sdktrace.SamplingResult) (context.Context, trace.Span) {
-	if up, ok := trace.SpanFromContext(ctx).(*recording); ok && !s.NewRoot && !s.Parent.IsValid() {
-		up.children.Add(1)
-	}
 	r := records.Get()
 	r.Name, r.Kind, r.SpanContext, r.Parent, r.Origin = s.Name, s.Kind, sc, parent, t.origin
 	r.Start = s.Time
 	if r.Start.IsZero() {
 		r.Start = time.Now()
 	}
-	span := &recording{Context: ctx, tracer: t, sc: sc, rec: r}
+	span := &recording{Span: inert, Context: ctx, tracer: t, sc: sc, rec: r}
 	for i := range s.Links {
 		span.addLink(r, s.Links[i])
 	}
 	span.setAttributes(r, verdict.Attributes)
 	span.setAttributes(r, s.Attrs)
-	for _, sp := range t.provider.processors {
+	for _, sp := range t.provider.listening() {
 		sp.OnStart(ctx, span)
 	}
 	return span.context(), span

@@ -38,8 +38,9 @@ type Starter interface {
 	// AddEvent and AddLink are given, so the caller may use the slices again.
 	StartSpan(ctx context.Context, s Start) (context.Context, trace.Span)
 
-	// AsksAttributes reports whether the sampler looks at Start.Attrs. If it does not, the
-	// caller need not build them before it knows that the span records.
+	// AsksAttributes reports whether somebody looks at Start.Attrs before StartSpan returns: the
+	// sampler, or a processor. If nobody does, the caller need not build them before it knows
+	// that the span records.
 	AsksAttributes() bool
 }
 
