@@ -91,3 +91,10 @@ func (r Retry) Backoff(failures int) time.Duration { return r.backoff(failures) 
 func RetryAfter(value string, now time.Time) time.Duration {
 	return retryAfter(http.Header{"Retry-After": {value}}, now)
 }
+
+// Origins returns how many are remembered.
+func (e *Exporter) Origins() int {
+	e.origins.mu.Lock()
+	defer e.origins.mu.Unlock()
+	return len(e.origins.known)
+}

@@ -127,10 +127,10 @@ func (e *Exporter) flush(ctx context.Context, u urgency, lost uint64) error {
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
 	if err := e.await(newFlush(ctx, u)); err != nil {
-		return fmt.Errorf("exporter: flush: %w; %d spans are held; last error: %w", err, e.Stats().InFlight, e.loss.lastError())
+		return e.loss.because(fmt.Errorf("exporter: flush: %w; %d spans are held", err, e.Stats().InFlight))
 	}
 	if lost = e.loss.total() - lost; lost > 0 {
-		return fmt.Errorf("exporter: flush: %d spans were dropped; last error: %w", lost, e.loss.lastError())
+		return e.loss.because(fmt.Errorf("exporter: flush: %d spans were dropped", lost))
 	}
 	return nil
 }
@@ -176,5 +176,5 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 	case <-e.done:
 	case <-time.After(cancelGrace):
 	}
-	return e.Stats().lossError(e.loss.lastError())
+	return e.loss.because(e.Stats().lossError())
 }

@@ -30,6 +30,9 @@ func newFlush(ctx context.Context, u urgency) *flush {
 
 // await hands f to the pipeline and waits for its end, or for that of its context.
 func (e *Exporter) await(f *flush) error {
+	if err := f.ctx.Err(); err != nil {
+		return err
+	}
 	select {
 	case e.asked <- func() { e.pipeline.begin(f) }:
 	case <-e.done:

@@ -186,6 +186,11 @@ func (p *pipeline) settle(d delivery) {
 		p.pause.failed(d.retryAfter)
 		p.requeue(b)
 		d.err = fmt.Errorf("%w; its spans are kept to be sent again", d.err)
+	case abandoned:
+		p.requeue(b)
+		if p.pause.failures > 0 {
+			d.err = nil // why the server was not reached before says more
+		}
 	}
 	if d.err != nil {
 		p.loss.last.Store(&d.err)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,7 @@ type poster struct {
 	host    string // the Host header, if the settings override it
 	gzip    bool
 	timeout time.Duration
+	broken  atomic.Bool // the last try got no answer
 }
 
 // delivery is what came of posting a batch.
@@ -100,21 +102,31 @@ func (p *poster) deliver(ctx context.Context, proto protocol, b *batch) delivery
 const maxAnswer = 64 << 10
 
 func (p *poster) post(ctx context.Context, buf *body, content []byte) delivery {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("no answer within %v", p.timeout))
+	limited, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("no answer within %v", p.timeout))
 	defer cancel()
-	req, err := p.request(ctx, buf, content)
+	req, err := p.request(limited, buf, content)
 	if err != nil {
 		return delivery{outcome: refused, err: withoutURL(err)}
 	}
-	resp, err := p.client.Do(req)
-	if err != nil {
-		p.disconnect()
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return delivery{outcome: failed, err: withoutURL(err)}
+	if p.broken.Swap(false) {
+		p.disconnect() // a connection of HTTP/2 would outlive any number of timeouts
 	}
-	defer resp.Body.Close()
+	resp, err := p.client.Do(req)
+	switch {
+	case err == nil:
+		defer resp.Body.Close()
+		return p.read(resp)
+	case ctx.Err() != nil:
+		return delivery{outcome: abandoned, err: context.Cause(ctx)}
+	case limited.Err() != nil:
+		err = context.Cause(limited)
+	}
+	p.broken.Store(true)
+	return delivery{outcome: failed, err: withoutURL(err)}
+}
+
+// read returns what a response says.
+func (*poster) read(resp *http.Response) delivery {
 	// Read to the end, so that the connection can be used again. An answer that breaks off
 	// still has its status.
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -161,8 +173,7 @@ func quoteAnswer(answer []byte) string {
 	return fmt.Sprintf(": %q", text)
 }
 
-// disconnect lets go of idle connections: the next try makes a new one. A connection of HTTP/2
-// would outlive any number of timeouts while the server behind it is gone.
+// disconnect lets go of idle connections.
 func (p *poster) disconnect() {
 	if p.own != nil { // the settings' transport has other users
 		p.own.CloseIdleConnections()

@@ -13,10 +13,11 @@ import (
 type outcome int
 
 const (
-	failed   outcome = iota // try again: nobody refused the spans as such
-	accepted                // by the server
-	refused                 // and would be again
-	oversize                // try again in smaller pieces
+	failed    outcome = iota // try again: nobody refused the spans as such
+	accepted                 // by the server
+	refused                  // and would be again
+	oversize                 // try again in smaller pieces
+	abandoned                // by Shutdown, in the middle
 )
 
 // outcomeOf returns what an HTTP status says of the spans that were posted.

@@ -3,7 +3,6 @@ package exporter
 // The accounts: what became of every span.
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -65,13 +64,13 @@ func (e *Exporter) Stats() Stats {
 }
 
 // lossError returns what Shutdown has to say.
-func (s Stats) lossError(last error) error {
+func (s Stats) lossError() error {
 	lost := s.Dropped
 	lost.Shutdown += s.InFlight // still under way, in a transport that can't be stopped
 	if lost.Total() == 0 {
 		return nil
 	}
-	return fmt.Errorf("exporter: lost %d of %d spans: %v; last error: %w", lost.Total(), s.Accepted, lost, last)
+	return fmt.Errorf("exporter: lost %d of %d spans: %v", lost.Total(), s.Accepted, lost)
 }
 
 // cause is why spans were lost.
@@ -109,12 +108,11 @@ func (l *loss) dropped() Dropped {
 
 func (l *loss) total() uint64 { return l.dropped().Total() }
 
-// lastError returns the last delivery's error, or one that says there was none.
-func (l *loss) lastError() error {
-	if err := l.last.Load(); err != nil {
-		return *err
+// because returns err with the last delivery's error, if there was one.
+func (l *loss) because(err error) error {
+	last := l.last.Load()
+	if err == nil || last == nil {
+		return err
 	}
-	return errNoDelivery
+	return fmt.Errorf("%w; last error: %w", err, *last)
 }
-
-var errNoDelivery = errors.New("none, no delivery has failed")
