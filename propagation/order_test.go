@@ -84,6 +84,18 @@ func TestFirstThatParsesWins(t *testing.T) {
 	}
 }
 
+func TestSpanThatIsThereHasNotBeenExtracted(t *testing.T) {
+	ctx, before := span(trace.FlagsSampled)
+	p := propagation.New(propagation.Config{Extract: propagators{otelpropagation.Baggage{}, propagation.TraceContext{}}})
+	sc := trace.SpanContextFromContext(p.Extract(ctx, otelpropagation.HeaderCarrier(disagreeing)))
+	if got := sc.TraceID().String(); got != traceW3C {
+		t.Errorf("found %v, want trace %s", sc, traceW3C)
+	}
+	if sc := trace.SpanContextFromContext(p.Extract(ctx, otelpropagation.HeaderCarrier{})); !sc.Equal(before) {
+		t.Errorf("found %v in nothing", sc)
+	}
+}
+
 func TestBaggageIsReadWhoeverWins(t *testing.T) {
 	for name, extract := range map[string]propagators{
 		"ours first":      {propagation.Baggage{}, propagation.TraceContext{}},
@@ -195,6 +207,7 @@ func TestExtractHeaderIsExtract(t *testing.T) {
 		{"no header", propagation.Config{}, nil, true},
 		{"malformed", propagation.Config{}, http.Header{"Traceparent": {"00"}}, true},
 		{"several formats", propagation.Config{}, disagreeing, false},
+		{"several formats, one of which wins", propagation.Config{Extract: propagators{propagation.TraceContext{}, propagation.B3{}}}, disagreeing, true},
 		{"a conflict to be linked", propagation.Config{LinkConflicts: true, Extract: propagators{propagation.TraceContext{}, propagation.B3{}}}, disagreeing, false},
 		{"no conflict", propagation.Config{LinkConflicts: true}, tp, true},
 		{"a stranger", propagation.Config{Extract: propagators{otelpropagation.TraceContext{}}}, tp, false},
@@ -272,6 +285,12 @@ func TestInjectLeavesNoOtherFormat(t *testing.T) {
 			})
 		}
 	}
+	t.Run("who writes no span context leaves what there is", func(t *testing.T) {
+		p := propagation.New(propagation.Config{Inject: propagators{propagation.Baggage{}}})
+		if diff := cmp.Diff(http.Header{"Traceparent": {"x"}}, injected(ctx, p, http.Header{"Traceparent": {"x"}})); diff != "" {
+			t.Errorf("headers (-want +got):\n%s", diff)
+		}
+	})
 	t.Run("a carrier from which nothing can be removed", func(t *testing.T) {
 		md := metadata{"x-b3-traceid": {tid64}, "tracestate": {"a=1"}}
 		propagation.Linkerd().Inject(ctx, md)

@@ -71,6 +71,7 @@ var tracestateTests = []struct {
 	{"white space counts, and is excluded first", []string{member("a", 250) + strings.Repeat(" ", 20) + "," + member("b", 250)}, list(member("a", 250), member("b", 250)), nil},
 	{"128 members of which 126 are empty", []string{"a=1" + strings.Repeat(",", 126) + "b=1"}, "a=1" + strings.Repeat(",", 126) + "b=1", nil},
 	{"129 members of which 127 are empty", []string{"a=1" + strings.Repeat(",", 127) + "b=1", ""}, "", propagation.ErrTooMany},
+	{"32 list members as long as they can be, none of which is propagated", []string{longestMembers()}, "", nil},
 	{"longer than 32 list members can be", []string{strings.Repeat(",", 32*514)}, "", propagation.ErrTooLong},
 	{"longer than 32 list members can be, over many headers", make([]string, 32*514+1), "", propagation.ErrTooLong},
 }
