@@ -163,7 +163,6 @@ func (p B3) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 	default:
 		b.values[3] = "0"
 	}
-	c.remove(fieldB3)
 	b.write(c, fieldB3TraceID, fieldB3SpanID, fieldB3ParentSpanID, fieldB3Sampled, fieldB3Flags)
 }
 
@@ -174,7 +173,6 @@ func (p B3Single) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 		text = appendHex(append(text, '-'), parent[:])
 	}
 	b.add(0, text)
-	c.removeAll(b3SeveralFields)
 	b.write(c, fieldB3)
 }
 

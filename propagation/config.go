@@ -111,5 +111,5 @@ func staleBeside(names []string) fieldSet {
 	if written&^baggageFields == 0 {
 		return 0
 	}
-	return allFields &^ written
+	return traceFields &^ written
 }

@@ -122,9 +122,14 @@ func (set fieldSet) names() (names []string) {
 	return names
 }
 
-// baggageFields say nothing about a trace.
-const baggageFields = fieldSet(1<<fieldBaggage | 1<<fieldJaegerBaggage)
+// Sets of fields.
+const (
+	everyField = fieldSet(1<<fieldCount - 1)
 
-// allFields is every field that says where a request stands in a trace: whoever copies one from a
-// request to another forwards his caller's position as his own.
-const allFields = fieldSet(1<<fieldCount-1) &^ baggageFields
+	// baggageFields say nothing about a trace.
+	baggageFields = fieldSet(1<<fieldBaggage | 1<<fieldJaegerBaggage)
+
+	// traceFields say where a request stands in a trace: whoever copies one from a request to
+	// another forwards his caller's position as his own.
+	traceFields = everyField &^ baggageFields
+)

@@ -15,11 +15,13 @@ type format interface {
 	// read returns what c holds in this format. It does not change c.
 	read(c carrier) found
 
-	// write makes c say where sc is, and removes what the format's own fields say beside it.
-	// sc is valid, c is writable, and ctx holds what a span context has no room for.
+	// write makes the fields that it writes say where sc is, and removes those of them for
+	// which there is nothing to say. sc is valid, c is writable, and ctx holds what a span
+	// context has no room for.
 	write(ctx context.Context, sc trace.SpanContext, c carrier)
 
-	// reads and writes return the fields that the format uses.
+	// reads and writes return the fields that the format uses. What it reads and does not write
+	// would contradict what it writes.
 	reads() fieldSet
 	writes() fieldSet
 }
@@ -91,6 +93,7 @@ func inject[F format](ctx context.Context, into otelpropagation.TextMapCarrier, 
 		return
 	}
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		c.removeAll(f.reads() &^ f.writes())
 		f.write(ctx, sc, c)
 	} else {
 		c.removeMalformed(f.reads())

@@ -126,7 +126,7 @@ func (Jaeger) writes() fieldSet { return fieldsOf(fieldUberTraceID) }
 func (Jaeger) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 	b := new(block)
 	b.add(0, AppendJaeger(b.free(), sc, decisionFor(ctx, sc)))
-	b.write(c, fieldUberTraceID, fieldJaegerDebugID)
+	b.write(c, fieldUberTraceID)
 }
 
 // maxDebugID bounds jaeger-debug-id: it becomes an attribute.

@@ -9,10 +9,7 @@ var knownFormats = [...]format{
 // understands. Nobody behind us could do more with them, and Linkerd's proxy loses the connection
 // over some. What can be understood stays: without a span of ours it is not ours to touch.
 func (c carrier) removeMalformed(set fieldSet) {
-	if c.other == nil && len(c.header) == 0 {
-		return
-	}
-	present := c.present(set)
+	present := c.present() & set
 	if present == 0 {
 		return
 	}

@@ -121,9 +121,10 @@ func (o *order) Inject(ctx context.Context, into otelpropagation.TextMapCarrier)
 	}
 	sc := trace.SpanContextFromContext(ctx)
 	if sc.IsValid() {
+		c = c.withAbsent()
 		c.removeAll(o.stale)
 	} else if o.stale != 0 {
-		c.removeMalformed(allFields)
+		c.removeMalformed(traceFields)
 	}
 	for _, w := range o.writers {
 		switch {
@@ -145,7 +146,7 @@ func (o *order) InjectTo(ctx context.Context, host string, into otelpropagation.
 		return
 	}
 	c := carrierOf(into)
-	c.removeAll(allFields | baggageFields)
+	c.removeAll(everyField)
 	for _, name := range o.fields {
 		c.removeNamed(name)
 	}

@@ -265,6 +265,9 @@ func TestInjectLeavesNoOtherFormat(t *testing.T) {
 		{"LinkerdB3", propagation.LinkerdB3(), b3Header(propagation.B3Headers{TraceID: tid, SpanID: sid, Sampled: "1"})},
 		{"two formats", propagation.New(propagation.Config{Inject: propagators{propagation.TraceContext{}, propagation.B3Single{}}}),
 			http.Header{"Traceparent": {traceparent}, "B3": {tid + "-" + sid + "-1"}, "Baggage": {"user=alice"}}},
+		{"both encodings of B3", propagation.New(propagation.Config{Inject: propagators{propagation.B3{}, propagation.B3Single{}, propagation.Jaeger{}}}),
+			together(b3Header(propagation.B3Headers{TraceID: tid, SpanID: sid, Sampled: "1"}),
+				http.Header{"B3": {tid + "-" + sid + "-1"}, "Uber-Trace-Id": {tid + ":" + sid + ":0:1"}, "Baggage": {"user=alice"}})},
 		{"contrib's", propagation.New(propagation.Config{Inject: propagators{contribB3, propagation.Baggage{}}}),
 			b3Header(propagation.B3Headers{TraceID: tid, SpanID: sid, Sampled: "1"})},
 	} {

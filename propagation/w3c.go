@@ -2,7 +2,6 @@ package propagation
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"unsafe"
 
@@ -83,7 +82,7 @@ func (f *found) addTracestate(values []string) {
 func (TraceContext) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 	state := tracestateFor(ctx, sc)
 	if c.other == nil {
-		setTraceContext(c.header, sc, state)
+		c.setTraceContext(sc, state)
 		return
 	}
 	c.set(fieldTraceparent, string(AppendTraceparent(make([]byte, 0, traceparentLen), sc)))
@@ -96,20 +95,20 @@ func (TraceContext) write(ctx context.Context, sc trace.SpanContext, c carrier) 
 // http.Header wants are one object. unsafe.String gives the text away as a string, which is
 // safe because nobody can write to it from here on. It matters to every client request:
 // BenchmarkInject.
-func setTraceContext(h http.Header, sc trace.SpanContext, state string) {
+func (c carrier) setTraceContext(sc trace.SpanContext, state string) {
 	block := new(struct {
 		traceparent, tracestate [1]string
 		text                    [traceparentLen]byte
 	})
 	AppendTraceparent(block.text[:0], sc)
 	block.traceparent[0] = unsafe.String(&block.text[0], traceparentLen)
-	h["Traceparent"] = block.traceparent[:]
+	c.header["Traceparent"] = block.traceparent[:]
 	if state == "" {
-		delete(h, "Tracestate")
+		c.remove(fieldTracestate)
 		return
 	}
 	block.tracestate[0] = state
-	h["Tracestate"] = block.tracestate[:]
+	c.header["Tracestate"] = block.tracestate[:]
 }
 
 // A carriedState is a tracestate that trace.TraceState cannot hold.
