@@ -118,6 +118,14 @@ func baggageOf(ctx context.Context) map[string]string {
 	return members
 }
 
+func TestJaegerBaggageInMetadata(t *testing.T) {
+	md := metadata{"uber-trace-id": {"1:1:0:1"}, "uberctx-a": {"1"}, "uberctx-b%20c": {"2"}, "uberctx-": {"3"}, "x-uberctx-d": {"4"}}
+	ctx := propagation.Jaeger{}.Extract(context.Background(), md)
+	if diff := cmp.Diff(map[string]string{"a": "1", "b%20c": "2"}, baggageOf(ctx)); diff != "" {
+		t.Errorf("baggage (-want +got):\n%s", diff)
+	}
+}
+
 func TestJaegerBaggageIsBounded(t *testing.T) {
 	many, large := http.Header{"Uber-Trace-Id": {"1:1:0:1"}}, http.Header{"Uber-Trace-Id": {"1:1:0:1"}}
 	for i := range 1000 {
