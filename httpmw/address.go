@@ -95,14 +95,17 @@ func splitHostPort(hostPort string) (host string, port int) {
 // maxQueued is how long a request may have waited in a proxy. A header that says more is wrong.
 const maxQueued = time.Minute
 
+// maxStartBytes is longer than any time is.
+const maxStartBytes = 32
+
 // startTime returns when our proxy got the request, or zero if it does not say.
 func (m *Middleware) startTime(r *http.Request) time.Time {
 	if m.cfg.StartHeader == "" {
 		return time.Time{}
 	}
 	text := strings.TrimPrefix(r.Header.Get(m.cfg.StartHeader), "t=")
-	number, err := strconv.ParseFloat(text, 64)
-	if err != nil {
+	number, err := strconv.ParseFloat(text[:min(len(text), maxStartBytes)], 64)
+	if err != nil || !(number > 0 && number < 1e21) { // ParseFloat knows NaN and Inf
 		return time.Time{}
 	}
 	for number > 1e11 { // no plausible number of seconds: the unit is smaller

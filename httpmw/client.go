@@ -29,8 +29,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c := t.observe(ctx, req)
 	c.span, c.meters = span, meters
-	defer c.endIfPanicking()
+	returned := false
+	defer func() {
+		if !returned { // a panic: there is nothing to wait for
+			c.end(outcome{failed: true, errorType: "panic"}, 0)
+		}
+	}()
 	resp, err := t.send(req, c.ctx)
+	returned = true
 	c.receive(resp, err)
 	return resp, err
 }
@@ -99,7 +105,8 @@ func (t *Transport) CloseIdleConnections() {
 }
 
 // Leaked returns how many responses were dropped with a body that was neither read to its end nor
-// closed. Each keeps a connection, and its span ended only when the garbage collector found it.
+// closed. Such a response keeps its connection; its span ends when the garbage collector finds it,
+// which is after the connection or the request's context has ended.
 func (t *Transport) Leaked() uint64 { return t.leaked.Load() }
 
 // start starts the request's span, unless nobody would see it. A sampler that asks for attributes

@@ -290,8 +290,6 @@ var clientBehaviours = []behaviour{
 		ctx := httptrace.WithClientTrace(background, &httptrace.ClientTrace{
 			GetConn:              func(string) { s.note("get") },
 			GotConn:              func(info httptrace.GotConnInfo) { s.note("got, reused %v", info.Reused) },
-			WroteHeaders:         func() { s.note("wrote headers") },
-			WroteRequest:         func(info httptrace.WroteRequestInfo) { s.note("wrote request %v", info.Err) },
 			GotFirstResponseByte: func() { s.note("first byte") },
 			Got1xxResponse:       func(int, textproto.MIMEHeader) error { return nil },
 		})

@@ -75,8 +75,8 @@ func newClientMeters(m metric.Meter) *clientMeters {
 	}
 }
 
-// end measures a request that has ended.
-func (m *clientMeters) end(c *call, out outcome) {
+// end measures a request that has ended, and the size of its response's body in bytes.
+func (m *clientMeters) end(c *call, out outcome, size int64) {
 	ctx := c.ctx // which carries the span, for exemplars
 	if !m.duration.Enabled(ctx) && !m.request.Enabled(ctx) && !m.response.Enabled(ctx) {
 		return
@@ -91,7 +91,7 @@ func (m *clientMeters) end(c *call, out outcome) {
 	by := m.sets.of(key).record
 	m.duration.Record(ctx, (clock() - c.sent).Seconds(), by...)
 	m.request.Record(ctx, max(c.req.ContentLength, 0), by...)
-	m.response.Record(ctx, c.size.Load(), by...)
+	m.response.Record(ctx, size, by...)
 }
 
 // measured is what measurements are told apart by. None of it is what differs with each request.

@@ -21,8 +21,7 @@ type phases struct {
 	peer                    string
 }
 
-// phase is a stretch of time, on clock's scale. Of several, as when two addresses are tried at
-// once, it is the last that began before the first ended.
+// phase is a stretch of time, on clock's scale. It begins again until it has ended once.
 type phase struct{ began, ended time.Duration }
 
 func (p *phase) begin() {
@@ -53,6 +52,7 @@ func (p *phases) follow(ctx context.Context) context.Context {
 		TLSHandshakeDone:  func(tls.ConnectionState, error) { note(p.tls.end) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			note(func() {
+				p.wait.begin() // over HTTP/2 the answer may begin before the request has ended
 				p.connections++
 				p.reused, p.peer = info.Reused, info.Conn.RemoteAddr().String()
 			})

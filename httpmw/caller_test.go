@@ -1,0 +1,121 @@
+package httpmw_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/meshtrace/meshtrace/httpmw"
+	"github.com/meshtrace/meshtrace/sampler"
+)
+
+func TestDecide(t *testing.T) {
+	never := sampler.ParentBased(sdktrace.NeverSample())
+	always := sampler.ParentBased(sdktrace.AlwaysSample())
+	for _, tt := range []struct {
+		rule     string
+		decision httpmw.Decision
+		sampler  sdktrace.Sampler
+		public   bool
+		header   string
+		official bool // works with samplers that are not ours, too
+		spans    int
+		sampled  bool // what is called is told so
+		sameID   bool // the trace goes on
+	}{
+		{rule: "the sampler decides: yes", decision: httpmw.Inherit, sampler: always, official: true, spans: 1, sampled: true},
+		{rule: "the sampler decides: no", decision: httpmw.Inherit, sampler: never, official: true},
+		{rule: "the parent decides", decision: httpmw.Inherit, sampler: never, header: sampled, official: true, spans: 1, sampled: true, sameID: true},
+		{rule: "Drop against the sampler", decision: httpmw.Drop, sampler: always, official: true},
+		{rule: "Drop against the parent", decision: httpmw.Drop, sampler: always, header: sampled, official: true, sameID: true},
+		{rule: "Drop against a parent in another format", decision: httpmw.Drop, sampler: always, header: "b3", official: true, sameID: true},
+		{rule: "Drop a stranger's request", decision: httpmw.Drop, sampler: always, header: sampled, public: true, official: true},
+		{rule: "Sample against the sampler", decision: httpmw.Sample, sampler: never, spans: 1, sampled: true},
+		{rule: "Sample against the parent", decision: httpmw.Sample, sampler: never, header: unsampled, official: true, spans: 1, sampled: true, sameID: true},
+		{rule: "Sample a stranger's request", decision: httpmw.Sample, sampler: never, header: unsampled, public: true, spans: 1, sampled: true},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			for _, p := range providers {
+				if p.name != "ours" && !tt.official {
+					continue
+				}
+				t.Run(p.name, func(t *testing.T) {
+					s := tt.sampler
+					if p.name != "ours" {
+						s = sdktrace.ParentBased(map[bool]sdktrace.Sampler{true: sdktrace.AlwaysSample(), false: sdktrace.NeverSample()}[tt.sampler == always])
+					}
+					tp, spans := p.make(t, s)
+					var sc trace.SpanContext
+					h := httpmw.New(httpmw.Config{TracerProvider: tp, Public: tt.public, Decide: func(*http.Request) httpmw.Decision { return tt.decision }})
+					r := httptest.NewRequest("GET", "/", nil)
+					switch tt.header {
+					case "":
+					case "b3":
+						r.Header.Set("X-B3-TraceId", traceID)
+						r.Header.Set("X-B3-SpanId", parentID)
+						r.Header.Set("X-B3-Sampled", "1")
+					default:
+						r.Header.Set(traceparent, tt.header)
+					}
+					h.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+						sc = trace.SpanContextFromContext(r.Context())
+					})).ServeHTTP(httptest.NewRecorder(), r)
+					if n := len(spans.Ended()); n != tt.spans {
+						t.Errorf("%d spans, want %d", n, tt.spans)
+					}
+					if !sc.IsValid() || sc.IsSampled() != tt.sampled {
+						t.Errorf("what is called is told %v", sc)
+					}
+					if same := sc.TraceID().String() == traceID; same != tt.sameID {
+						t.Errorf("trace %s; that it is the caller's: want %v", sc.TraceID(), tt.sameID)
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestDropWithoutProvider(t *testing.T) {
+	h := httpmw.New(httpmw.Config{Decide: func(*http.Request) httpmw.Decision { return httpmw.Drop }})
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set(traceparent, sampled)
+	h.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if sc := trace.SpanContextFromContext(r.Context()); sc.IsSampled() || sc.TraceID().String() != traceID {
+			t.Errorf("context %v", sc)
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+}
+
+func TestResponseHeaders(t *testing.T) {
+	for _, tt := range []struct {
+		rule string
+		cfg  httpmw.Config
+		told bool
+	}{
+		{"nothing is told by default", httpmw.Config{}, false},
+		{"callers are told their span", httpmw.Config{ResponseHeaders: true}, true},
+		{"strangers are not", httpmw.Config{ResponseHeaders: true, Public: true}, false},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				tt.cfg.TracerProvider = tp
+				w := httptest.NewRecorder()
+				httpmw.New(tt.cfg).Wrap(http.HandlerFunc(okHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+				sc := spans.one(t).SpanContext()
+				want := ""
+				if tt.told {
+					want = "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-" + sc.TraceFlags().String()
+				}
+				if got := w.Header().Get("Traceresponse"); got != want {
+					t.Errorf("traceresponse %q, want %q", got, want)
+				}
+				if got := w.Header().Get("Server-Timing"); tt.told && got != `traceparent;desc="`+want+`"` || !tt.told && got != "" {
+					t.Errorf("Server-Timing %q", got)
+				}
+			})
+		})
+	}
+}
