@@ -155,7 +155,7 @@ func (d *dice) number() uint64 {
 func (d *dice) text() string {
 	n := d.upTo(40)
 	if n == 40 {
-		return strings.Repeat("x", int(d.byte())<<8)
+		return strings.Repeat("x", int(d.byte())<<5)
 	}
 	n = min(n, len(d.rest))
 	s := string(d.rest[:n])
@@ -262,7 +262,7 @@ func (d *dice) records() []*seam.Record {
 // seeds are a few handfuls of bytes for the fuzzers to begin with, and for their run as tests.
 func seeds() (all [][]byte) {
 	for seed := range 60 {
-		b := make([]byte, 1<<10)
+		b := make([]byte, 300)
 		state := uint64(seed)
 		for i := range b {
 			state = state*6364136223846793005 + 1442695040888963407
