@@ -1,0 +1,211 @@
+package grpcmw
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/status"
+
+	"github.com/meshtrace/meshtrace/internal/pool"
+)
+
+// What is said of a call, and by which name: this file alone knows the version of the semantic
+// conventions. What they have no name for is below rpc.grpc.
+//
+// Spec: OpenTelemetry semantic conventions 1.43, gRPC, https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
+
+const (
+	schemaURL      = semconv.SchemaURL
+	exceptionEvent = semconv.ExceptionEventName
+
+	systemName  = "grpc"
+	otherMethod = "_OTHER" // stands for methods that somebody made up
+
+	// What a client waits for before it sends, in the words of gRPC.
+	// Spec: gRFC A72, OpenTelemetry Tracing, https://github.com/grpc/proposal/blob/master/A72-open-telemetry-tracing.md
+	resolvedEvent = "Delayed name resolution complete"
+	pickedEvent   = "Delayed LB pick complete"
+
+	messageEvent    = "rpc.message"
+	messageSent     = "SENT"
+	messageReceived = "RECEIVED"
+)
+
+const (
+	timeoutKey          = attribute.Key("rpc.grpc.timeout_ms")
+	sentMessagesKey     = attribute.Key("rpc.grpc.sent_messages")
+	sentBytesKey        = attribute.Key("rpc.grpc.sent_bytes")
+	receivedMessagesKey = attribute.Key("rpc.grpc.received_messages")
+	receivedBytesKey    = attribute.Key("rpc.grpc.received_bytes")
+	previousAttemptsKey = attribute.Key("rpc.grpc.previous_attempts")
+	transparentRetryKey = attribute.Key("rpc.grpc.transparent_retry")
+	statusDetailsKey    = attribute.Key("rpc.grpc.status_details")
+	peerIdentityKey     = attribute.Key("rpc.grpc.peer_identity")
+
+	messageTypeKey           = attribute.Key("rpc.message.type")
+	messageIDKey             = attribute.Key("rpc.message.id")
+	messageSizeKey           = attribute.Key("rpc.message.uncompressed_size")
+	messageCompressedSizeKey = attribute.Key("rpc.message.compressed_size")
+)
+
+func requestMetadata(name string) attribute.Key { return attribute.Key("rpc.request.metadata." + name) }
+
+func responseMetadata(name string) attribute.Key {
+	return attribute.Key("rpc.response.metadata." + name)
+}
+
+// scratch is room to build attributes in. Spans copy what they are given.
+type scratch struct{ list []attribute.KeyValue }
+
+// keptRoom is how many attributes a scratch has room for at the most while it waits: more than a
+// call ever has, unless it captures metadata by the dozen.
+const keptRoom = 64
+
+var scratches = pool.Pool[scratch]{Reset: func(s *scratch) bool {
+	clear(s.list) // let the strings go
+	s.list = s.list[:0]
+	return cap(s.list) <= keptRoom
+}}
+
+// appendMethod appends which method of which system is called. madeUp is what the client calls it,
+// if there is no such method.
+func appendMethod(dst []attribute.KeyValue, method, madeUp string) []attribute.KeyValue {
+	dst = append(dst, semconv.RPCSystemNameGRPC, semconv.RPCMethod(method))
+	if madeUp != "" {
+		dst = append(dst, semconv.RPCMethodOriginal(madeUp))
+	}
+	return dst
+}
+
+// appendServer appends what the client calls the server.
+func appendServer(dst []attribute.KeyValue, server address) []attribute.KeyValue {
+	return appendAddress(dst, server, semconv.ServerAddressKey, semconv.ServerPortKey)
+}
+
+// appendPeer appends the other end of the connection.
+func appendPeer(dst []attribute.KeyValue, peer address) []attribute.KeyValue {
+	return appendAddress(dst, peer, semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey)
+}
+
+// appendClient appends who called.
+func appendClient(dst []attribute.KeyValue, client address) []attribute.KeyValue {
+	return appendAddress(dst, client, semconv.ClientAddressKey, semconv.ClientPortKey)
+}
+
+func appendAddress(dst []attribute.KeyValue, a address, host, port attribute.Key) []attribute.KeyValue {
+	if a.host != "" {
+		dst = append(dst, host.String(a.host))
+		if a.port != 0 {
+			dst = append(dst, port.Int(a.port))
+		}
+	}
+	return dst
+}
+
+// appendTimeout appends how long the call may take, if that is limited.
+func appendTimeout(dst []attribute.KeyValue, deadline time.Time, limited bool) []attribute.KeyValue {
+	if !limited {
+		return dst
+	}
+	return append(dst, timeoutKey.Int64(max(time.Until(deadline).Milliseconds(), 0)))
+}
+
+// appendOutcome appends how the call ended.
+func appendOutcome(dst []attribute.KeyValue, out *outcome) []attribute.KeyValue {
+	dst = append(dst, semconv.RPCResponseStatusCode(codeName(out.code)))
+	if out.failed() {
+		dst = append(dst, semconv.ErrorTypeKey.String(out.errorType))
+	}
+	return dst
+}
+
+// appendTraffic appends the totals. Of a unary call the messages are not worth counting.
+func appendTraffic(dst []attribute.KeyValue, t *traffic, streams bool) []attribute.KeyValue {
+	if streams {
+		dst = appendCount(dst, sentMessagesKey, t.sent.messages.Load())
+	}
+	dst = appendCount(dst, sentBytesKey, t.sent.bytes.Load())
+	if streams {
+		dst = appendCount(dst, receivedMessagesKey, t.received.messages.Load())
+	}
+	return appendCount(dst, receivedBytesKey, t.received.bytes.Load())
+}
+
+func appendCount(dst []attribute.KeyValue, key attribute.Key, n int64) []attribute.KeyValue {
+	if n == 0 {
+		return dst
+	}
+	return append(dst, key.Int64(n))
+}
+
+// appendIdentity appends who the other end has proved to be.
+func appendIdentity(dst []attribute.KeyValue, identity string) []attribute.KeyValue {
+	if identity == "" {
+		return dst
+	}
+	return append(dst, peerIdentityKey.String(identity))
+}
+
+// appendAttempt appends how many attempts there were before.
+func appendAttempt(dst []attribute.KeyValue, previous int) []attribute.KeyValue {
+	return append(dst, previousAttemptsKey.Int(previous))
+}
+
+// addMessage makes a message an event.
+func addMessage(span trace.Span, direction string, m message) {
+	attrs := []attribute.KeyValue{messageTypeKey.String(direction), messageIDKey.Int64(m.number)}
+	if m.bytes != unknownSize {
+		attrs = append(attrs, messageSizeKey.Int(m.bytes))
+		if m.compressed != m.bytes {
+			attrs = append(attrs, messageCompressedSizeKey.Int(m.compressed))
+		}
+	}
+	span.AddEvent(messageEvent, trace.WithAttributes(attrs...))
+}
+
+// addException describes a panic.
+//
+// Spec: OpenTelemetry semantic conventions, Exceptions in spans,
+// https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/
+func addException(span trace.Span, t *thrown) {
+	span.AddEvent(exceptionEvent, trace.WithAttributes(
+		semconv.ExceptionType(typeName(t.value)),
+		semconv.ExceptionMessage(fmt.Sprint(t.value)),
+		semconv.ExceptionStacktrace(string(t.stack)),
+	))
+}
+
+// typeName returns the name of v's type with its package path. That of an error which is only a
+// wrapper is the type of what it wraps.
+func typeName(v any) string {
+	if err, ok := v.(error); ok {
+		return semconv.ErrorType(err).Value.AsString()
+	}
+	t := reflect.TypeOf(v)
+	if t.PkgPath() == "" {
+		return t.String()
+	}
+	return t.PkgPath() + "." + t.Name()
+}
+
+// attributes returns what is said of a measurement.
+func (of measured) attributes() attribute.Set {
+	attrs := appendServer(appendMethod(nil, of.method, ""), of.to)
+	out := outcome{code: of.code}
+	if of.failed {
+		out.errorType = codeName(of.code)
+	}
+	return attribute.NewSet(appendOutcome(attrs, &out)...)
+}
+
+// appendDetails appends the details of a status.
+func appendDetails(dst []attribute.KeyValue, st *status.Status) []attribute.KeyValue {
+	if texts := details(st); len(texts) > 0 {
+		dst = append(dst, statusDetailsKey.StringSlice(texts))
+	}
+	return dst
+}

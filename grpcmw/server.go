@@ -1,0 +1,212 @@
+package grpcmw
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/meshtrace/meshtrace/internal/caller"
+	"github.com/meshtrace/meshtrace/internal/global"
+	"github.com/meshtrace/meshtrace/internal/seam"
+)
+
+// start is the beginning of a call that came in: extract, decide, start. Its context is the one
+// for the handler, whether or not anybody observes the call.
+func (s *server) start(ctx context.Context, fullMethod string) rpc {
+	return s.startArrival(&arrival{ctx: ctx, md: incoming(ctx), method: methodOf(fullMethod)})
+}
+
+func (s *server) startArrival(in *arrival) rpc {
+	from := s.extract(in)
+	if s.cfg.Skip(in.ctx, in.method) {
+		return rpc{Context: from.Context()}
+	}
+	ctx, span := s.startSpan(from, in)
+	return newRPC(ctx, span, s.meters.Load(), in.method)
+}
+
+// arrival is a call as it came in.
+type arrival struct {
+	ctx    context.Context
+	md     received
+	method string
+
+	// madeUp is what the client calls a method that we do not have. The method is then other.
+	madeUp string
+}
+
+// name returns the name of the call's span.
+//
+// Spec: OpenTelemetry semantic conventions, RPC spans, Name,
+// https://opentelemetry.io/docs/specs/semconv/rpc/rpc-spans/#name
+func (in *arrival) name() string {
+	if in.madeUp != "" {
+		return systemName
+	}
+	return in.method
+}
+
+// extract reads the caller's context from the metadata. Inside a span of this process, as that of
+// an HTTP middleware around grpc.Server.ServeHTTP, that span is the parent.
+func (s *server) extract(in *arrival) caller.Caller {
+	if caller.Inside(in.ctx) {
+		return caller.Caller{Ctx: in.ctx}
+	}
+	c := caller.Caller{Ctx: s.propagators.Load().Extract(in.ctx, in.md)}
+	if c.Ctx != in.ctx {
+		c.Links = seam.LinksFromContext(c.Ctx)
+	}
+	if s.isPublic(in) {
+		c = c.Stranger(in.ctx)
+	}
+	if s.cfg.Decide != nil {
+		c = c.Decided(s.cfg.Decide(in.ctx, in.method))
+	}
+	return c
+}
+
+// isPublic reports whether whoever called is a stranger.
+func (s *server) isPublic(in *arrival) bool {
+	if s.cfg.PublicCall != nil {
+		return s.cfg.PublicCall(in.ctx, in.method)
+	}
+	return s.cfg.Public
+}
+
+// startSpan starts the call's span, unless nobody would see it.
+func (s *server) startSpan(from caller.Caller, in *arrival) (context.Context, global.Span) {
+	t := s.tracers.Load()
+	if t == nil || from.Decision == Drop {
+		return from.Context(), global.Span{}
+	}
+	return startSpan(t, from.Ctx, seam.Start{
+		Name:    in.name(),
+		Kind:    trace.SpanKindServer,
+		Parent:  from.Parent,
+		NewRoot: from.Public,
+		Links:   from.Links,
+	}, func(dst []attribute.KeyValue) []attribute.KeyValue { return s.appendCall(dst, in) })
+}
+
+// appendCall appends what is known of a call before it is served.
+func (s *server) appendCall(dst []attribute.KeyValue, in *arrival) []attribute.KeyValue {
+	from, _ := peer.FromContext(in.ctx)
+	client := clientAddress(in.ctx, from)
+	deadline, limited := in.ctx.Deadline()
+	dst = appendMethod(dst, in.method, in.madeUp)
+	dst = appendServer(dst, splitAddress(first(in.md[":authority"])))
+	dst = appendClient(dst, client)
+	dst = appendPeer(dst, client)
+	dst = appendTimeout(dst, deadline, limited)
+	if s.cfg.PeerIdentity {
+		dst = appendIdentity(dst, identity(from, in.md))
+	}
+	return s.cfg.Capture.Request.appendRequest(dst, metadata.MD(in.md))
+}
+
+// linkerdClientID is where Linkerd's proxy says whose certificate it has verified.
+const linkerdClientID = "l5d-client-id"
+
+// identity returns who called: whose certificate the client has, or what the proxy says of it.
+func identity(p *peer.Peer, md received) string {
+	if p != nil {
+		if tls, ok := p.AuthInfo.(credentials.TLSInfo); ok {
+			switch {
+			case tls.SPIFFEID != nil:
+				return tls.SPIFFEID.String()
+			case len(tls.State.PeerCertificates) > 0:
+				return tls.State.PeerCertificates[0].Subject.String()
+			}
+		}
+	}
+	return first(md[linkerdClientID])
+}
+
+// served is a call that is served under observation.
+type served struct {
+	rpc
+	*server
+	traffic  traffic
+	streams  bool    // there may be several requests or responses
+	returned bool    // the handler did: it neither panicked nor left by runtime.Goexit
+	thrown   *thrown // what it panicked with, if a stats handler is going to hear of the end
+}
+
+// leave ends a call with the error of its handler. A panic goes on with the same value. It must be
+// deferred itself, or it would not see the panic.
+func (c *served) leave(err *error) {
+	recovered := recover()
+	if c.returned {
+		c.end(serverOutcome(*err))
+		return
+	}
+	c.end(abortedOutcome(caught(recovered)))
+	if recovered != nil {
+		panic(recovered)
+	}
+}
+
+// passPanic keeps a panic for the end of the call, of which a stats handler is going to hear. The
+// panic goes on with the same value. It must be deferred itself.
+func (c *served) passPanic() {
+	if recovered := recover(); recovered != nil {
+		c.thrown = caught(recovered)
+		panic(recovered)
+	}
+}
+
+// receive and send count messages.
+func (c *served) receive(m message) { c.traffic.receive(c.span, m, c.cfg.MessageEvents) }
+func (c *served) send(m message)    { c.traffic.send(c.span, m, c.cfg.MessageEvents) }
+
+// end ends the call.
+func (c *served) end(out outcome) {
+	c.rpc.end(&out, time.Time{}, func(dst []attribute.KeyValue) []attribute.KeyValue {
+		dst = appendTraffic(dst, &c.traffic, c.streams)
+		if c.cfg.StatusDetails {
+			dst = appendDetails(dst, out.status)
+		}
+		return dst
+	})
+}
+
+// Server returns the option that makes a server trace its calls: a [ServerHandler].
+//
+// It is one option and sees every call, from its first byte to its status. The interceptors see
+// less and cost less: see the package's documentation.
+func Server(cfg Config) grpc.ServerOption { return grpc.StatsHandler(ServerHandler(cfg)) }
+
+// server is what the wirings of a [Config] have in common.
+type server struct {
+	cfg         Config
+	tracers     *global.Tracers
+	meters      *global.Kept[metric.MeterProvider, meters]
+	propagators global.Propagators
+}
+
+func newServer(cfg Config) *server {
+	if cfg.Skip == nil {
+		cfg.Skip = Probes
+	}
+	return &server{
+		cfg:         cfg,
+		tracers:     newTracers(cfg.TracerProvider),
+		meters:      newServerMeters(cfg.MeterProvider),
+		propagators: global.NewPropagators(cfg.Propagator),
+	}
+}
+
+// scope is the instrumentation scope of all that this package records.
+const scope = "github.com/meshtrace/meshtrace/grpcmw"
+
+func newTracers(provider trace.TracerProvider) *global.Tracers {
+	return global.NewTracers(provider, scope, trace.WithSchemaURL(schemaURL))
+}
