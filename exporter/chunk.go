@@ -4,6 +4,7 @@ package exporter
 
 import (
 	"cmp"
+	"slices"
 
 	"go.opentelemetry.io/otel/sdk/resource"
 
@@ -29,10 +30,13 @@ type spanEnd struct {
 
 func bySeq(a, b *chunk) int { return cmp.Compare(a.seq, b.seq) }
 
-// each calls f for every span in c.
+// each calls f for every run of spans in c that follow each other and have the same origin.
 func (c *chunk) each(f func(*seam.Origin, []byte)) {
 	start := 0
-	for _, s := range c.spans {
+	for i, s := range c.spans {
+		if i+1 < len(c.spans) && c.spans[i+1].origin == s.origin {
+			continue
+		}
 		f(s.origin, c.buf[start:s.end])
 		start = s.end
 	}
@@ -73,7 +77,7 @@ func (b *batch) fits(c *chunk, maxSpans, maxBytes int) bool {
 
 func (b *batch) resource() *resource.Resource { return b.chunks[0].resource }
 
-// each calls f for every span in b.
+// each calls f for every run of spans in b that follow each other and have the same origin.
 func (b *batch) each(f func(*seam.Origin, []byte)) {
 	for _, c := range b.chunks {
 		c.each(f)
@@ -82,20 +86,13 @@ func (b *batch) each(f func(*seam.Origin, []byte)) {
 
 // origins returns who recorded the spans of b, each once, with how many bytes of spans.
 func (b *batch) origins() (origins []*seam.Origin, bytes []int) {
-	last := 0 // spans of one origin tend to follow each other
-	b.each(func(o *seam.Origin, span []byte) {
-		if last < len(origins) && origins[last] == o {
-			bytes[last] += len(span)
-			return
+	b.each(func(o *seam.Origin, spans []byte) {
+		i := slices.Index(origins, o)
+		if i < 0 {
+			i = len(origins)
+			origins, bytes = append(origins, o), append(bytes, 0)
 		}
-		for last = range origins {
-			if origins[last] == o {
-				bytes[last] += len(span)
-				return
-			}
-		}
-		last = len(origins)
-		origins, bytes = append(origins, o), append(bytes, len(span))
+		bytes[i] += len(spans)
 	})
 	return origins, bytes
 }

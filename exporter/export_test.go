@@ -98,3 +98,11 @@ func (e *Exporter) Origins() int {
 	defer e.origins.mu.Unlock()
 	return len(e.origins.known)
 }
+
+// AppendSpan encodes r for the named protocol.
+func AppendSpan(name string, dst []byte, r *seam.Record) []byte {
+	if name == "jaeger" {
+		return jaegerThrift{}.appendSpan(dst, r)
+	}
+	return otlp{}.appendSpan(dst, r)
+}

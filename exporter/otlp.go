@@ -6,6 +6,7 @@ package exporter
 // https://github.com/open-telemetry/opentelemetry-proto
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 	"time"
@@ -27,28 +28,48 @@ type otlp struct{}
 
 func (otlp) contentType() string { return contentTypeOTLP }
 
-// appendBatch writes the resource once, and each scope once with all of its spans.
+// appendBatch writes the resource once, and each scope once with all of its spans. The lengths of
+// what holds the spans are computed first: a megabyte is not to be moved to make room for them.
 func (otlp) appendBatch(dst []byte, b *batch) []byte {
-	dst, request := openMessage(dst, 1) // ExportTraceServiceRequest.resource_spans
-	dst, res := openMessage(dst, 1)     // ResourceSpans.resource
-	dst = appendKeyValues(dst, 1, b.resource().Attributes())
-	dst = closeMessage(dst, res)
 	origins, bytes := b.origins()
+	frames := make([]frame, len(origins))
+	all := frame{
+		head: appendResource(nil, 1, b.resource().Attributes()), // ResourceSpans.resource
+		tail: appendString(nil, 3, b.resource().SchemaURL()),
+	}
+	for i, o := range origins {
+		frames[i] = frame{appendScope(nil, 1, o.Scope), bytes[i], appendString(nil, 3, o.Scope.SchemaURL)}
+		all.content += protowire.SizeTag(2) + protowire.SizeBytes(frames[i].size())
+	}
+	dst = slices.Grow(dst, all.size()+2*binary.MaxVarintLen32)
+	dst = appendLength(dst, 1, all.size()) // ExportTraceServiceRequest.resource_spans
+	dst = append(dst, all.head...)
 	for i, origin := range origins {
-		dst = slices.Grow(dst, bytes[i])
-		var scope int
-		dst, scope = openMessage(dst, 2) // ResourceSpans.scope_spans
-		dst = appendScope(dst, 1, origin.Scope)
-		b.each(func(o *seam.Origin, span []byte) {
+		dst = appendLength(dst, 2, frames[i].size()) // ResourceSpans.scope_spans
+		dst = append(dst, frames[i].head...)
+		b.each(func(o *seam.Origin, spans []byte) {
 			if o == origin {
-				dst = append(dst, span...) // ScopeSpans.spans, with tag and length
+				dst = append(dst, spans...) // ScopeSpans.spans, each with tag and length
 			}
 		})
-		dst = appendString(dst, 3, origin.Scope.SchemaURL)
-		dst = closeMessage(dst, scope)
+		dst = append(dst, frames[i].tail...)
 	}
-	dst = appendString(dst, 3, b.resource().SchemaURL())
-	return closeMessage(dst, request)
+	return append(dst, all.tail...)
+}
+
+// frame is what stands before and behind a message's bulk.
+type frame struct {
+	head    []byte
+	content int // bytes
+	tail    []byte
+}
+
+func (f frame) size() int { return len(f.head) + f.content + len(f.tail) }
+
+func appendResource(dst []byte, field protowire.Number, attrs []attribute.KeyValue) []byte {
+	dst, res := openMessage(dst, field)
+	dst = appendKeyValues(dst, 1, attrs)
+	return closeMessage(dst, res)
 }
 
 func appendScope(dst []byte, field protowire.Number, s instrumentation.Scope) []byte {
@@ -164,10 +185,30 @@ func appendKeyValues(dst []byte, field protowire.Number, attrs []attribute.KeyVa
 }
 
 func appendKeyValue(dst []byte, field protowire.Number, kv *attribute.KeyValue) []byte {
+	if kv.Value.Type() == attribute.STRING {
+		key, value := text(string(kv.Key)), text(kv.Value.AsString())
+		if len(key)+len(value) <= maxShortPair {
+			return appendShortPair(dst, field, key, value)
+		}
+	}
 	dst, pair := openMessage(dst, field)
 	dst = appendString(dst, 1, string(kv.Key))
 	dst = appendValue(dst, 2, kv.Value)
 	return closeMessage(dst, pair)
+}
+
+// maxShortPair is how long a key and its text may be together for all lengths to take one byte.
+const maxShortPair = 0x7f - 6
+
+// appendShortPair is appendKeyValue for a short text, as nearly all attributes are: three messages
+// in one step, at a third of the cost (BenchmarkAppendSpan).
+func appendShortPair(dst []byte, field protowire.Number, key, value string) []byte {
+	const keyTag, valueTag, stringTag = 1<<3 | 2, 2<<3 | 2, 1<<3 | 2
+	dst = appendField(dst, field, protowire.BytesType)
+	dst = append(dst, byte(len(key)+len(value)+6), keyTag, byte(len(key)))
+	dst = append(dst, key...)
+	dst = append(dst, valueTag, byte(len(value)+2), stringTag, byte(len(value)))
+	return append(dst, value...)
 }
 
 // appendValue writes an AnyValue. An empty value is an AnyValue without a field.
@@ -176,16 +217,16 @@ func appendValue(dst []byte, field protowire.Number, v attribute.Value) []byte {
 	switch v.Type() {
 	case attribute.STRING:
 		s := text(v.AsString()) // written even if empty: a oneof's field tells the type
-		dst = protowire.AppendTag(dst, 1, protowire.BytesType)
+		dst = appendField(dst, 1, protowire.BytesType)
 		dst = protowire.AppendString(dst, s)
 	case attribute.BOOL:
-		dst = protowire.AppendTag(dst, 2, protowire.VarintType)
+		dst = appendField(dst, 2, protowire.VarintType)
 		dst = protowire.AppendVarint(dst, protowire.EncodeBool(v.AsBool()))
 	case attribute.INT64:
-		dst = protowire.AppendTag(dst, 3, protowire.VarintType)
+		dst = appendField(dst, 3, protowire.VarintType)
 		dst = protowire.AppendVarint(dst, uint64(v.AsInt64()))
 	case attribute.FLOAT64:
-		dst = protowire.AppendTag(dst, 4, protowire.Fixed64Type)
+		dst = appendField(dst, 4, protowire.Fixed64Type)
 		dst = protowire.AppendFixed64(dst, math.Float64bits(v.AsFloat64()))
 	case attribute.MAP:
 		var list int
@@ -193,7 +234,7 @@ func appendValue(dst []byte, field protowire.Number, v attribute.Value) []byte {
 		dst = appendKeyValues(dst, 1, v.AsMap())
 		dst = closeMessage(dst, list)
 	case attribute.BYTESLICE:
-		dst = protowire.AppendTag(dst, 7, protowire.BytesType)
+		dst = appendField(dst, 7, protowire.BytesType)
 		dst = protowire.AppendBytes(dst, v.AsByteSlice())
 	case attribute.EMPTY:
 	default:
@@ -242,7 +283,7 @@ func appendTime(dst []byte, field protowire.Number, t time.Time) []byte {
 	if seconds := t.Unix(); seconds >= 0 {
 		nanos = uint64(seconds)*uint64(time.Second) + uint64(t.Nanosecond())
 	}
-	dst = protowire.AppendTag(dst, field, protowire.Fixed64Type)
+	dst = appendField(dst, field, protowire.Fixed64Type)
 	return protowire.AppendFixed64(dst, nanos)
 }
 

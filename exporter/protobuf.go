@@ -8,10 +8,21 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
+// appendField begins a field. It is protowire.AppendTag for fields below 16, whose tag is one byte,
+// and is inlined.
+func appendField(dst []byte, field protowire.Number, kind protowire.Type) []byte {
+	return append(dst, byte(field)<<3|byte(kind))
+}
+
+// appendLength begins a field of the given length.
+func appendLength(dst []byte, field protowire.Number, n int) []byte {
+	return protowire.AppendVarint(appendField(dst, field, protowire.BytesType), uint64(n))
+}
+
 // openMessage begins a field that holds a message. It leaves one byte for the length, which most
 // messages of ours need, and returns where the content begins, for closeMessage.
 func openMessage(dst []byte, field protowire.Number) ([]byte, int) {
-	dst = protowire.AppendTag(dst, field, protowire.BytesType)
+	dst = appendField(dst, field, protowire.BytesType)
 	dst = append(dst, 0)
 	return dst, len(dst)
 }
@@ -32,8 +43,7 @@ func closeMessage(dst []byte, start int) []byte {
 }
 
 func appendBytes(dst []byte, field protowire.Number, b []byte) []byte {
-	dst = protowire.AppendTag(dst, field, protowire.BytesType)
-	return protowire.AppendBytes(dst, b)
+	return append(appendLength(dst, field, len(b)), b...)
 }
 
 // appendString writes s unless it is empty, which is what a missing field means.
@@ -41,8 +51,8 @@ func appendString(dst []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return dst
 	}
-	dst = protowire.AppendTag(dst, field, protowire.BytesType)
-	return protowire.AppendString(dst, text(s))
+	s = text(s)
+	return append(appendLength(dst, field, len(s)), s...)
 }
 
 // appendInt writes n unless it is 0, which is what a missing field means.
@@ -50,11 +60,11 @@ func appendInt(dst []byte, field protowire.Number, n int64) []byte {
 	if n == 0 {
 		return dst
 	}
-	dst = protowire.AppendTag(dst, field, protowire.VarintType)
+	dst = appendField(dst, field, protowire.VarintType)
 	return protowire.AppendVarint(dst, uint64(n))
 }
 
 func appendFixed32(dst []byte, field protowire.Number, n uint32) []byte {
-	dst = protowire.AppendTag(dst, field, protowire.Fixed32Type)
+	dst = protowire.AppendTag(dst, field, protowire.Fixed32Type) // in a span it is field 16
 	return protowire.AppendFixed32(dst, n)
 }

@@ -1,0 +1,54 @@
+package exporter_test
+
+import (
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/meshtrace/meshtrace/exporter"
+	"github.com/meshtrace/meshtrace/internal/seam"
+)
+
+// BenchmarkAppendSpan encodes the span of a usual HTTP request.
+func BenchmarkAppendSpan(b *testing.B) {
+	start := time.Now()
+	r := &seam.Record{
+		Name: "GET /users/{id}",
+		SpanContext: trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled}),
+		Parent: trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{3}, TraceFlags: trace.FlagsSampled, Remote: true}),
+		Kind:  trace.SpanKindServer,
+		Start: start,
+		End:   start.Add(time.Millisecond),
+		Attrs: []attribute.KeyValue{
+			attribute.String("http.request.method", "GET"),
+			attribute.String("url.scheme", "http"),
+			attribute.String("url.path", "/users/42"),
+			attribute.String("network.protocol.version", "1.1"),
+			attribute.String("http.route", "/users/{id}"),
+			attribute.String("server.address", "user-service"),
+			attribute.Int("server.port", 8080),
+			attribute.String("network.peer.address", "127.0.0.1"),
+			attribute.Int("network.peer.port", 45678),
+			attribute.String("client.address", "127.0.0.1"),
+			attribute.String("user_agent.original", "Go-http-client/1.1"),
+			attribute.Int("http.response.status_code", 200),
+			attribute.Int("http.response.body.size", 1234),
+		},
+		Origin: &seam.Origin{Resource: resource.Empty()},
+	}
+	for _, name := range []string{"otlp", "jaeger"} {
+		b.Run("protocol="+name, func(b *testing.B) {
+			b.ReportAllocs()
+			var dst []byte
+			for b.Loop() {
+				dst = exporter.AppendSpan(name, dst[:0], r)
+			}
+			b.SetBytes(int64(len(dst)))
+		})
+	}
+}
