@@ -3,6 +3,7 @@ package exporter
 // What a wire format has to do.
 
 import (
+	"encoding/binary"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -40,4 +41,21 @@ func text(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s, "\ufffd")
+}
+
+// isASCII reports whether b is ASCII, which is valid UTF-8.
+func isASCII(b []byte) bool {
+	const high = 0x8080808080808080 // the bits that ASCII has not
+	for len(b) >= 8 {
+		if binary.LittleEndian.Uint64(b)&high != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }

@@ -89,6 +89,12 @@ func indexOf(attrs []attribute.KeyValue, key attribute.Key) int {
 	return -1
 }
 
+// concern reports whether the limits could change v. They seldom do, and an attribute is a lot to
+// pass around in vain.
+func (l *Limits) concern(v attribute.Value) bool {
+	return l.ValueLength >= 0 || v.Type() > attribute.STRING
+}
+
 // value returns kv with its value brought within the limits.
 func (l *Limits) value(kv attribute.KeyValue, depth int) attribute.KeyValue {
 	switch kv.Value.Type() {

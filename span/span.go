@@ -121,15 +121,22 @@ func (s *recording) SetAttributes(attrs ...attribute.KeyValue) {
 func (s *recording) setAttributes(r *record, attrs []attribute.KeyValue) {
 	limits := &s.tracer.provider.limits
 	for i := range attrs {
-		switch at := indexOf(r.Attrs, attrs[i].Key); {
+		at := indexOf(r.Attrs, attrs[i].Key)
+		switch {
 		case !attrs[i].Valid():
 			r.DroppedAttrs++
+			continue
 		case at >= 0:
-			r.Attrs[at] = limits.value(attrs[i], maxDepth)
+			r.Attrs[at] = attrs[i]
 		case within(len(r.Attrs), limits.Attributes):
-			r.Attrs = append(r.Attrs, limits.value(attrs[i], maxDepth))
+			at = len(r.Attrs)
+			r.Attrs = append(r.Attrs, attrs[i])
 		default:
 			r.DroppedAttrs++
+			continue
+		}
+		if limits.concern(attrs[i].Value) {
+			r.Attrs[at] = limits.value(attrs[i], maxDepth)
 		}
 	}
 }
