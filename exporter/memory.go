@@ -108,16 +108,19 @@ func (m *memory) grow(c *chunk, buf []byte, spans []spanEnd) bool {
 	return true
 }
 
-// merge moves the spans of c behind those of last, and releases c. It returns false if they do
-// not fit into one chunk, or there is no memory for last to grow.
+// merge moves the spans of c behind those of last, and releases c. It returns false, and leaves
+// both as they were, if they do not fit into one chunk.
 //
 // While a collector is down, each second brings chunks that had no time to fill up. They would use
 // up the memory with little in them.
 func (m *memory) merge(last, c *chunk) bool {
 	before, n := len(last.buf), len(last.spans)
-	fits := before+len(c.buf) <= m.chunk && n+len(c.spans) <= m.spans
-	if !fits || last.resource != c.resource || last.whole != nil ||
-		!m.grow(last, append(last.buf, c.buf...), append(last.spans, c.spans...)) {
+	switch {
+	case last.resource != c.resource, last.whole != nil:
+		return false
+	case before+len(c.buf) > m.chunk, n+len(c.spans) > m.spans:
+		return false
+	case !m.grow(last, append(last.buf, c.buf...), append(last.spans, c.spans...)):
 		return false
 	}
 	for i := range last.spans[n:] {

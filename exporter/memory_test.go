@@ -103,32 +103,46 @@ func TestLeastMemoryIsEnough(t *testing.T) {
 // A service with little to say must not lose it because each second fills a chunk for each shard
 // with nearly nothing.
 func TestOutageOfAQuietService(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var down atomic.Bool
-		down.Store(true)
-		c := &collector{answer: func(int, request) answer {
-			if down.Load() {
-				return answer{err: errors.New("connection refused")}
-			}
-			return answer{}
-		}}
-		e := c.start(t, exporter.Config{Retry: exporter.Retry{Initial: time.Hour, Max: time.Hour}})
-		const hour = 3600
-		for n := 1; n <= 2*hour; n++ {
-			e.Consume(newRecord(n))
-			time.Sleep(time.Second)
-		}
-		synctest.Wait()
-		checkHeld(t, e, 2*hour)
-		down.Store(false)
-		if err := e.ForceFlush(t.Context()); err != nil {
-			t.Error(err)
-		}
-		c.checkReceived(t, 1, 2*hour)
-		if n, most := len(c.asked()), 2*hour/15+20; n > most {
-			t.Errorf("%d requests, want at most %d", n, most)
-		}
-	})
+	one, other := newOrigin("one"), newOrigin("other")
+	for _, tt := range []struct {
+		rule      string
+		origins   []*seam.Origin
+		spanBytes int64 // of memory, at the most
+	}{
+		{"spans share chunks", []*seam.Origin{one}, 200},
+		{"two in one process have small ones", []*seam.Origin{one, other}, 400},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var down atomic.Bool
+				down.Store(true)
+				c := &collector{answer: func(int, request) answer {
+					if down.Load() {
+						return answer{err: errors.New("connection refused")}
+					}
+					return answer{}
+				}}
+				e := c.start(t, exporter.Config{Retry: exporter.Retry{Initial: time.Hour, Max: time.Hour}})
+				const spans = 2 * 3600
+				for n := 1; n <= spans; n++ {
+					r := newRecord(n)
+					r.Origin = tt.origins[n%len(tt.origins)]
+					e.Consume(r)
+					time.Sleep(time.Second)
+				}
+				synctest.Wait()
+				checkHeld(t, e, spans)
+				if each := e.HeldBytes() / spans; each > tt.spanBytes {
+					t.Errorf("%d bytes are held for each span, want at most %d", each, tt.spanBytes)
+				}
+				down.Store(false)
+				if err := e.ForceFlush(t.Context()); err != nil {
+					t.Error(err)
+				}
+				c.checkReceived(t, 1, spans)
+			})
+		})
+	}
 }
 
 func TestTooLargeSpanIsDroppedAlone(t *testing.T) {

@@ -77,6 +77,25 @@ func TestNoSpanWaitsLongerThanMaxAge(t *testing.T) {
 	})
 }
 
+// A request for what was too old is not followed by small requests for what is not.
+func TestBatchFillsUpAfterAnAgedOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 64 << 10
+		var c collector
+		e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxBytes: size}})
+		e.Consume(newRecord(1))
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		for n := 2; len(c.asked()) < 2; n++ {
+			e.Consume(newRecord(n))
+			synctest.Wait()
+		}
+		if n := len(c.asked()[1].body); n < size/2 {
+			t.Errorf("a request of %d bytes, with %d allowed", n, size)
+		}
+	})
+}
+
 // Spans that were sent and failed must not depend on other spans to be sent again.
 func TestNoSpanIsLeftWaiting(t *testing.T) {
 	for first, answers := range map[string][]answer{
@@ -306,6 +325,7 @@ func TestOldestAreDroppedFirst(t *testing.T) {
 		e := c.start(t, exporter.Config{
 			Batch:   exporter.Batch{MaxBytes: 16 << 10},
 			Queue:   exporter.Queue{MaxBytes: 256 << 10},
+			Retry:   exporter.Retry{Initial: time.Second, Max: time.Second},
 			OnError: errs.add,
 		})
 		const spans, step = 10_000, 100

@@ -128,17 +128,21 @@ func TestOnErrorThatBlocksDoesNotBlockDelivery(t *testing.T) {
 }
 
 func TestWhatShutdownReturnsIsNotReported(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var errs errorLog
-		c := &collector{answer: always(answer{hang: true})}
-		e := c.start(t, exporter.Config{OnError: errs.add})
-		consume(e, 1, 3)
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		checkError(t, e.Shutdown(ctx), "3 shutdown")
-		synctest.Wait()
-		if all := errs.all(); len(all) > 0 {
-			t.Errorf("reported: %q", all)
-		}
-	})
+	for rule, a := range map[string]answer{"no answer": {hang: true}, "a failure": {status: 503}, "a refusal": {status: 400}} {
+		t.Run(rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var errs errorLog
+				c := &collector{answer: always(a)}
+				e := c.start(t, exporter.Config{OnError: errs.add})
+				consume(e, 1, 3)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				defer cancel()
+				checkError(t, e.Shutdown(ctx), "lost 3 of 3 spans")
+				synctest.Wait()
+				if all := errs.all(); len(all) > 0 {
+					t.Errorf("reported: %q", all)
+				}
+			})
+		})
+	}
 }
