@@ -282,14 +282,6 @@ func TestClientSpanEnds(t *testing.T) {
 }
 
 func TestClientErrors(t *testing.T) {
-	refused := func() string { // an address where nobody listens
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		return "http://" + l.Addr().String()
-	}()
 	tlsServer := httptest.NewUnstartedServer(http.HandlerFunc(okHandler))
 	tlsServer.Config.ErrorLog = quiet
 	tlsServer.StartTLS()
@@ -314,7 +306,7 @@ func TestClientErrors(t *testing.T) {
 		base      http.RoundTripper
 		failed    bool
 	}{
-		{errorType: "refused", url: refused, failed: true},
+		{errorType: "refused", url: nobody, failed: true},
 		{errorType: "reset", url: reset.URL, failed: true},
 		{errorType: "dns", url: "http://unknown.invalid/", failed: true},
 		{errorType: "tls", url: tlsServer.URL, failed: true},

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptest"
 	"net/http/httptrace"
 	"net/http/httputil"
 	"net/textproto"
@@ -209,12 +208,10 @@ var clientBehaviours = []behaviour{
 	{name: "Client.Timeout in the body", handler: endless, client: func(s *stage) {
 		s.client.Timeout = 100 * time.Millisecond
 		resp, err := s.client.Get(s.url)
-		if err != nil {
-			s.errorNote(err)
-			return
+		if err == nil { // on a slow machine the header may be too late, too
+			defer resp.Body.Close()
+			_, err = io.ReadAll(resp.Body)
 		}
-		defer resp.Body.Close()
-		_, err = io.ReadAll(resp.Body)
 		s.note("timeout %v", errors.Is(err, context.DeadlineExceeded))
 	}},
 	{name: "a context that has ended", client: func(s *stage) {
@@ -248,13 +245,9 @@ var clientBehaviours = []behaviour{
 		close(done)
 		r.Cancel = done //lint:ignore SA1019 callers may still use it
 		_, err := s.client.Do(r)
-		s.note("%v", err)
+		s.note("%v", strings.Contains(err.Error(), "net/http: request canceled"))
 	}},
-	{name: "nobody listens", client: func(s *stage) {
-		gone := httptest.NewServer(nil)
-		gone.Close()
-		s.response(s.client.Get(gone.URL))
-	}},
+	{name: "nobody listens", client: func(s *stage) { s.response(s.client.Get(nobody)) }},
 	{name: "the server hangs up", handler: does(func(*stage, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), protocols: "1"},
 	{name: "the server hangs up in the body", handler: does(func(s *stage, w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "part")

@@ -10,7 +10,6 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
 	"net/http/httputil"
 	"net/textproto"
@@ -35,6 +34,9 @@ func flush(s *stage, w http.ResponseWriter) {
 }
 
 const long = 100 << 10
+
+// nobody is where nobody listens.
+const nobody = "http://127.0.0.1:1"
 
 var serverBehaviours = []behaviour{
 	{name: "a short body has a length", handler: does(func(s *stage, w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })},
@@ -445,9 +447,7 @@ var serverBehaviours = []behaviour{
 		}))
 	}, client: informed},
 	{name: "httputil.ReverseProxy, and nobody behind", handler: func(s *stage) http.Handler {
-		gone := httptest.NewServer(nil)
-		gone.Close()
-		to, _ := url.Parse(gone.URL)
+		to, _ := url.Parse(nobody)
 		proxy := httputil.NewSingleHostReverseProxy(to)
 		proxy.ErrorLog = quiet
 		return proxy
@@ -496,12 +496,11 @@ var serverBehaviours = []behaviour{
 		panic(http.ErrAbortHandler)
 	})},
 	{name: "the context ends with the handler", handler: does(func(s *stage, w http.ResponseWriter, r *http.Request) {
-		stop := context.AfterFunc(r.Context(), func() { s.serverNote("ended"); s.running.Done() })
-		s.running.Add(1)
-		_ = stop
+		s.add(1)
+		context.AfterFunc(r.Context(), func() { s.serverNote("ended"); s.add(-1) })
 	})},
 	{name: "the context ends with the client", handler: does(func(s *stage, w http.ResponseWriter, r *http.Request) {
-		flush(s, w)
+		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 		s.serverNote("%v", r.Context().Err())
 	}), client: func(s *stage) {
@@ -513,7 +512,7 @@ var serverBehaviours = []behaviour{
 		s.note("gone")
 	}},
 	{name: "http.CloseNotifier", handler: does(func(s *stage, w http.ResponseWriter, r *http.Request) {
-		flush(s, w)
+		http.NewResponseController(w).Flush()
 		s.serverNote("%v", <-w.(http.CloseNotifier).CloseNotify()) //lint:ignore SA1019 handlers may still ask for it
 	}), client: func(s *stage) {
 		resp, err := s.client.Get(s.url)
@@ -609,12 +608,13 @@ func maxBytes(where func(*stage, func(http.Handler) http.Handler, http.Handler) 
 	}
 }
 
-// waiting waits until nobody waits for it.
+// waiting waits until nobody waits for it. It does not return when its context ends: whether
+// http.TimeoutHandler sees first that it returned, or that its time was up, would be chance.
 func waiting(s *stage) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.running.Add(1)
-		defer s.running.Done()
+		defer s.count()()
 		<-r.Context().Done()
+		<-s.over
 	})
 }
 

@@ -55,30 +55,56 @@ type stage struct {
 	mu           sync.Mutex
 	server, peer []string
 	log          bytes.Buffer
-	running      sync.WaitGroup // handlers, and reports of their panics
+	running      int // handlers, and reports of their panics
+	idle         *sync.Cond
+	over         chan struct{} // closed when the client has done what it does
+}
+
+func newStage(wrap func(http.Handler) http.Handler, send func(http.RoundTripper) http.RoundTripper) *stage {
+	s := &stage{wrap: wrap, send: send, over: make(chan struct{})}
+	s.idle = sync.NewCond(&s.mu)
+	return s
+}
+
+// add counts handlers.
+func (s *stage) add(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running += n
+	s.idle.Broadcast()
+}
+
+// noted waits for the handlers and returns what was noted.
+func (s *stage) noted() noted {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.running > 0 {
+		s.idle.Wait()
+	}
+	return noted{slices.Clone(s.server), slices.Clone(s.peer), firstLines(s.log.String())}
 }
 
 // Write takes what the server logs.
 func (s *stage) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("panic serving")) {
+		defer s.add(-1)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if bytes.Contains(line, []byte("panic serving")) {
-		defer s.running.Done()
-	}
 	return s.log.Write(line)
 }
 
 // count counts a handler in, and the function that it returns counts it out.
 func (s *stage) count() (out func()) {
-	s.running.Add(1)
+	s.add(1)
 	return func() {
 		if thrown := recover(); thrown != nil {
 			if thrown == http.ErrAbortHandler {
-				s.running.Done()
+				s.add(-1)
 			}
 			panic(thrown) // the server's report of it counts the handler out
 		}
-		s.running.Done()
+		s.add(-1)
 	}
 }
 
@@ -199,9 +225,10 @@ func (b behaviour) play(t *testing.T, prepare func(*httptest.Server), s *stage) 
 	}
 	s.client.CloseIdleConnections()
 	s.base.CloseIdleConnections()
-	s.running.Wait()
+	close(s.over)
+	got := s.noted()
 	server.Close()
-	return noted{s.server, s.peer, firstLines(s.log.String())}
+	return got
 }
 
 // firstLines returns the log without the stacks of panics, and without what a server has to say
@@ -224,7 +251,8 @@ func compare(t *testing.T, behaviours []behaviour, between func(tp trace.TracerP
 					continue
 				}
 				t.Run(p.name, func(t *testing.T) {
-					bare := &stage{protocol: p.name, wrap: func(h http.Handler) http.Handler { return h }, send: func(rt http.RoundTripper) http.RoundTripper { return rt }}
+					bare := newStage(handlerAsIs, transportAsIs)
+					bare.protocol = p.name
 					want := b.play(t, p.prepare, bare)
 					if len(want.Client)+len(want.Server) == 0 {
 						t.Fatal("nothing was noted")
@@ -244,22 +272,19 @@ func compare(t *testing.T, behaviours []behaviour, between func(tp trace.TracerP
 	}
 }
 
+func handlerAsIs(h http.Handler) http.Handler              { return h }
+func transportAsIs(rt http.RoundTripper) http.RoundTripper { return rt }
+
 // withServer puts us around the handler.
 func withServer(tp trace.TracerProvider) *stage {
-	return &stage{
-		wrap: httpmw.New(httpmw.Config{TracerProvider: tp, Propagator: w3c}).Wrap,
-		send: func(rt http.RoundTripper) http.RoundTripper { return rt },
-	}
+	return newStage(httpmw.New(httpmw.Config{TracerProvider: tp, Propagator: w3c}).Wrap, transportAsIs)
 }
 
 // withClient puts us around the transport.
 func withClient(tp trace.TracerProvider) *stage {
-	return &stage{
-		wrap: func(h http.Handler) http.Handler { return h },
-		send: func(rt http.RoundTripper) http.RoundTripper {
-			return httpmw.NewTransport(rt, httpmw.ClientConfig{TracerProvider: tp})
-		},
-	}
+	return newStage(handlerAsIs, func(rt http.RoundTripper) http.RoundTripper {
+		return httpmw.NewTransport(rt, httpmw.ClientConfig{TracerProvider: tp})
+	})
 }
 
 var background = context.Background()
