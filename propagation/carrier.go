@@ -34,7 +34,7 @@ func (c carrier) first(f field) string {
 	if c.other != nil {
 		return c.other.Get(f.lower())
 	}
-	if values := c.header[f.canonical()]; len(values) > 0 {
+	if values := c.values(f); len(values) > 0 {
 		return values[0]
 	}
 	return ""
@@ -49,7 +49,7 @@ func (c carrier) only(f field) string {
 		}
 		return c.other.Get(f.lower())
 	}
-	if values := c.header[f.canonical()]; len(values) == 1 {
+	if values := c.values(f); len(values) == 1 {
 		return values[0]
 	}
 	return ""
@@ -137,13 +137,16 @@ func (c carrier) removeAll(set fieldSet) {
 }
 
 // withAbsent returns c with the knowledge of which fields an http.Header does not have. Most have
-// none, and to see that once is cheaper than to remove each.
+// next to none, and to see that once is cheaper than to look for each.
 func (c carrier) withAbsent() carrier {
-	if c.other == nil {
+	if c.other == nil && c.absent == 0 {
 		c.absent = everyField &^ c.present()
 	}
 	return c
 }
+
+// lacks reports whether all fields of the set are known not to be there.
+func (c carrier) lacks(set fieldSet) bool { return set&^c.absent == 0 }
 
 // present returns the fields that have a value.
 func (c carrier) present() (present fieldSet) {

@@ -66,7 +66,7 @@ func (o *order) addReader(p otelpropagation.TextMapPropagator) {
 		o.readers = append(o.readers, p.readers...)
 		o.foreign, o.baggage = o.foreign || p.foreign, o.baggage || p.baggage
 	case format:
-		o.readers = append(o.readers, reader{format: p})
+		o.readers = append(o.readers, reader{format: p, fields: p.reads()})
 	case Baggage:
 		o.readers = append(o.readers, reader{baggage: true})
 		o.baggage = true

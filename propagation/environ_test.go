@@ -37,15 +37,15 @@ func TestEnviron(t *testing.T) {
 }
 
 func TestEnvironGet(t *testing.T) {
-	env := propagation.Environ{"TRACEPARENT=first", "X_B3_SPANID=span", "=C:=C:\\", "BAGGAGE=a=b", "TRACEPARENT=last", "EMPTY="}
+	env := propagation.Environ{"TRACEPARENT=first", "X_B3_SPANID=span", "=C:=C:\\", "BAGGAGE=a=b", "TRACEPARENT=last", "EMPTY=", "AZAZ09__=punctuation"}
 	for key, want := range map[string]string{
-		"traceparent": "last", "x-b3-spanid": "span", "X-B3-SpanId": "span", "baggage": "a=b", "empty": "", "absent": "",
+		"AZaz09[`": "punctuation", "traceparent": "last", "x-b3-spanid": "span", "X-B3-SpanId": "span", "baggage": "a=b", "empty": "", "absent": "",
 	} {
 		if got := env.Get(key); got != want {
 			t.Errorf("Get(%q) = %q, want %q", key, got, want)
 		}
 	}
-	want := []string{"TRACEPARENT", "X_B3_SPANID", "BAGGAGE", "TRACEPARENT", "EMPTY"}
+	want := []string{"TRACEPARENT", "X_B3_SPANID", "BAGGAGE", "TRACEPARENT", "EMPTY", "AZAZ09__"}
 	if diff := cmp.Diff(want, env.Keys()); diff != "" {
 		t.Errorf("Keys (-want +got):\n%s", diff)
 	}

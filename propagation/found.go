@@ -21,7 +21,7 @@ type format interface {
 	write(ctx context.Context, sc trace.SpanContext, c carrier)
 
 	// reads and writes return the fields that the format uses. What it reads and does not write
-	// would contradict what it writes.
+	// would contradict what it writes, unless it is baggage.
 	reads() fieldSet
 	writes() fieldSet
 }
@@ -93,7 +93,7 @@ func inject[F format](ctx context.Context, into otelpropagation.TextMapCarrier, 
 		return
 	}
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
-		c.removeAll(f.reads() &^ f.writes())
+		c.removeAll(f.reads() &^ f.writes() & traceFields)
 		f.write(ctx, sc, c)
 	} else {
 		c.removeMalformed(f.reads())

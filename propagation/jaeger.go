@@ -120,8 +120,10 @@ func (p Jaeger) Inject(ctx context.Context, into otelpropagation.TextMapCarrier)
 // Fields returns the name of the header that Inject writes.
 func (p Jaeger) Fields() []string { return p.writes().names() }
 
-func (Jaeger) reads() fieldSet  { return fieldsOf(fieldUberTraceID, fieldJaegerDebugID) }
 func (Jaeger) writes() fieldSet { return fieldsOf(fieldUberTraceID) }
+func (Jaeger) reads() fieldSet {
+	return fieldsOf(fieldUberTraceID, fieldJaegerDebugID, fieldJaegerBaggage)
+}
 
 func (Jaeger) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 	b := new(block)

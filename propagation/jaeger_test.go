@@ -146,6 +146,26 @@ func TestJaegerBaggageIsBounded(t *testing.T) {
 	}
 }
 
+func TestJaegerBaggageKeepsTheFirst(t *testing.T) {
+	for name, value := range map[string]string{"members": "v", "bytes": strings.Repeat("v", 1000)} {
+		t.Run(name, func(t *testing.T) {
+			list, want, bytes := []string{}, map[string]string{}, 0
+			for i := range 100 {
+				key := fmt.Sprintf("k%03d", i)
+				list = append(list, key+"="+value)
+				if bytes += len(key) + len(value) + 2; bytes <= 8192 && i < 64 {
+					want[key] = value
+				}
+			}
+			h := http.Header{"Uber-Trace-Id": {"1:1:0:1"}, "Jaeger-Baggage": {strings.Join(list, ", ")}}
+			ctx := propagation.Jaeger{}.Extract(context.Background(), otelpropagation.HeaderCarrier(h))
+			if diff := cmp.Diff(want, baggageOf(ctx)); diff != "" {
+				t.Errorf("baggage (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestJaegerBaggageIsAddedToBaggage(t *testing.T) {
 	h := http.Header{
 		"Uber-Trace-Id": {"1:1:0:1"}, "Uberctx-A": {"jaeger"}, "Uberctx-B": {"jaeger"},
@@ -163,6 +183,12 @@ func TestJaegerInject(t *testing.T) {
 	h := injected(ctx, propagation.Jaeger{}, http.Header{"Jaeger-Debug-Id": {"x"}})
 	if diff := cmp.Diff(http.Header{"Uber-Trace-Id": {tid + ":" + sid + ":0:1"}}, h); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	for _, ctx := range []context.Context{ctx, context.Background()} {
+		h = injected(ctx, propagation.Jaeger{}, http.Header{"Jaeger-Baggage": {"nonsense"}, "Uber-Trace-Id": {"x"}})
+		if h.Get("Jaeger-Baggage") != "nonsense" || h.Get("Uber-Trace-Id") == "x" {
+			t.Errorf("jaeger-baggage is not Inject's, and uber-trace-id is: %v", h)
+		}
 	}
 	debug := propagation.Jaeger{}.Extract(context.Background(), otelpropagation.MapCarrier{"uber-trace-id": "1:1:0:3"})
 	if got := injected(debug, propagation.B3{}, nil).Get("X-B3-Flags"); got != "1" {

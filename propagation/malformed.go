@@ -18,7 +18,7 @@ func (c carrier) removeMalformed(set fieldSet) {
 			continue
 		}
 		if got := f.read(c); got.empty() {
-			c.removeAll(f.reads())
+			c.removeAll(f.reads() & traceFields)
 		}
 	}
 }

@@ -26,6 +26,7 @@ type order struct {
 // A reader is a format of ours, or Baggage, or a propagator of which we know nothing.
 type reader struct {
 	format  format
+	fields  fieldSet // that format reads
 	baggage bool
 	other   otelpropagation.TextMapPropagator
 }
@@ -45,7 +46,7 @@ var (
 
 // Extract returns ctx with the span context that wins, and with all else that the members find.
 func (o *order) Extract(ctx context.Context, from otelpropagation.TextMapCarrier) context.Context {
-	c, s := carrierOf(from), search{goOn: o.linkConflicts}
+	s := search{carrier: carrierOf(from), goOn: o.linkConflicts}
 	for _, r := range o.readers {
 		switch {
 		case r.baggage:
@@ -53,7 +54,7 @@ func (o *order) Extract(ctx context.Context, from otelpropagation.TextMapCarrier
 		case r.other != nil:
 			ctx = s.ask(ctx, r.other, from)
 		case s.goOn || !s.won.sc.IsValid():
-			s.add(r.format.read(c))
+			s.read(r)
 		}
 	}
 	if len(s.lost) > 0 {
@@ -68,13 +69,12 @@ func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) 
 	if o.foreign || o.baggage && len(h["Baggage"]) > 0 {
 		return trace.SpanContext{}, false
 	}
-	c, s := carrier{header: h}, search{goOn: o.linkConflicts}
+	s := search{carrier: carrier{header: h}, goOn: o.linkConflicts}
 	for _, r := range o.readers {
-		if r.baggage {
+		if r.format == nil {
 			continue
 		}
-		s.add(r.format.read(c))
-		if s.won.sc.IsValid() && !s.goOn {
+		if s.read(r); s.won.sc.IsValid() && !s.goOn {
 			break
 		}
 	}
@@ -83,9 +83,24 @@ func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) 
 
 // A search goes through the formats.
 type search struct {
-	won  found
-	goOn bool // after one has won, for those that disagree
-	lost []trace.Link
+	carrier carrier
+	won     found
+	goOn    bool // after one has won, for those that disagree
+	lost    []trace.Link
+	missed  int
+}
+
+// read reads the next format. Most requests that do not have the first two have none at all,
+// which shows at one glance at all their headers.
+func (s *search) read(r reader) {
+	if s.missed == 2 {
+		s.carrier = s.carrier.withAbsent()
+	}
+	if s.carrier.lacks(r.fields) {
+		return
+	}
+	s.missed++
+	s.add(r.format.read(s.carrier))
 }
 
 // add adds what the next format found.

@@ -200,6 +200,7 @@ func TestExtractHeaderIsExtract(t *testing.T) {
 		{"b3", propagation.Config{}, http.Header{"B3": {tid + "-" + sid + "-1"}}, true},
 		{"uber-trace-id", propagation.Config{}, http.Header{"Uber-Trace-Id": {"1:1:0:1"}}, true},
 		{"uber-trace-id and baggage", propagation.Config{}, http.Header{"Uber-Trace-Id": {"1:1:0:1"}, "Uberctx-K": {"v"}}, false},
+		{"jaeger-baggage", propagation.Config{}, http.Header{"Jaeger-Baggage": {"k=v"}}, false},
 		{"jaeger-debug-id", propagation.Config{}, http.Header{"Jaeger-Debug-Id": {"x"}}, false},
 		{"baggage", propagation.Config{}, together(tp, http.Header{"Baggage": {"a=1"}}), false},
 		{"baggage that nobody reads", propagation.Config{Extract: propagators{propagation.TraceContext{}}}, together(tp, http.Header{"Baggage": {"a=1"}}), true},
