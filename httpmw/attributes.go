@@ -24,6 +24,9 @@ const (
 	otherError     = "_OTHER"
 )
 
+// debugIDKey is what Jaeger looks for.
+const debugIDKey = attribute.Key("jaeger-debug-id")
+
 // scratch is room to build attributes in. Spans copy what they are given.
 type scratch struct{ list []attribute.KeyValue }
 
@@ -38,7 +41,7 @@ var scratches = pool.Pool[scratch]{Reset: func(s *scratch) bool {
 }}
 
 // appendRequest appends what is known of a request before it is served.
-func (m *Middleware) appendRequest(dst []attribute.KeyValue, r *http.Request, to route) []attribute.KeyValue {
+func (m *Middleware) appendRequest(dst []attribute.KeyValue, from *caller, r *http.Request, to route) []attribute.KeyValue {
 	dst = appendMethod(dst, r.Method)
 	dst = append(dst, semconv.URLScheme(m.scheme(r)), semconv.URLPath(r.URL.Path))
 	dst = appendProtocol(dst, protocol(r.ProtoMajor, r.ProtoMinor))
@@ -58,6 +61,9 @@ func (m *Middleware) appendRequest(dst []attribute.KeyValue, r *http.Request, to
 	}
 	if r.ContentLength > 0 {
 		dst = append(dst, semconv.HTTPRequestBodySize(int(r.ContentLength)))
+	}
+	if from.debugID != "" {
+		dst = append(dst, debugIDKey.String(from.debugID))
 	}
 	return m.cfg.Capture.or(&defaults.server).Request.appendRequest(dst, r.Header)
 }

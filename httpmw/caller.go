@@ -16,7 +16,8 @@ type caller struct {
 	ctx      context.Context   // the request's, with what the propagator put there
 	parent   trace.SpanContext // if valid, a remote parent that is not in ctx
 	links    []trace.Link
-	public   bool // a stranger
+	debugID  string // by which the caller wants to find the trace again
+	public   bool   // a stranger
 	decision Decision
 }
 
@@ -38,7 +39,7 @@ func (h *handler) extract(r *http.Request) caller {
 	extracted, parent := h.propagators.Extract(ctx, r.Header)
 	c := caller{ctx: extracted, parent: parent}
 	if extracted != ctx {
-		c.links = seam.LinksFromContext(extracted)
+		c.links, c.debugID = seam.LinksFromContext(extracted), seam.DebugIDFromContext(extracted)
 	}
 	if h.isPublic(r) {
 		c = c.stranger(ctx)

@@ -5,10 +5,12 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	otelpropagation "go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/httpmw"
+	"github.com/meshtrace/meshtrace/propagation"
 	"github.com/meshtrace/meshtrace/sampler"
 )
 
@@ -118,4 +120,37 @@ func TestResponseHeaders(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestJaegerDebugID(t *testing.T) {
+	for _, tt := range []struct {
+		rule   string
+		public bool
+		want   string
+	}{{"a caller asks for a trace by a name", false, "find-me"}, {"a stranger does not", true, ""}} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				r := httptest.NewRequest("GET", "/", nil)
+				r.Header.Set("Jaeger-Debug-Id", "find-me")
+				cfg := httpmw.Config{TracerProvider: tp, Public: tt.public, Propagator: propagation.New(propagation.Config{Extract: []otelpropagation.TextMapPropagator{propagation.Jaeger{}}})}
+				httpmw.New(cfg).Wrap(http.HandlerFunc(okHandler)).ServeHTTP(httptest.NewRecorder(), r)
+				checkAttrs(t, attrs(spans.one(t)), map[string]string{"jaeger-debug-id": tt.want})
+			})
+		})
+	}
+}
+
+// TestLosersAreLinked reads headers that name two traces.
+func TestLosersAreLinked(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set(traceparent, sampled)
+		r.Header.Set("B3", "11111111111111111111111111111111-2222222222222222-1")
+		cfg := httpmw.Config{TracerProvider: tp, Propagator: propagation.New(propagation.Config{LinkConflicts: true})}
+		httpmw.New(cfg).Wrap(http.HandlerFunc(okHandler)).ServeHTTP(httptest.NewRecorder(), r)
+		got := spans.one(t)
+		if links := got.Links(); len(links) != 1 || links[0].SpanContext.SpanID().String() != "2222222222222222" || got.Parent().SpanID().String() != parentID {
+			t.Errorf("parent %v, links %v", got.Parent(), links)
+		}
+	})
 }

@@ -169,7 +169,7 @@ var clientBehaviours = []behaviour{
 	{name: "a redirect by 302 becomes GET", handler: redirects(302), client: func(s *stage) { s.post("/a", strings.NewReader("hello")) }},
 	{name: "a redirect by 307 sends the body again", handler: redirects(307), client: func(s *stage) { s.post("/a", strings.NewReader("hello")) }},
 	{name: "a redirect with a body that cannot be sent again", handler: redirects(307), client: func(s *stage) { s.post("/a", io.MultiReader(strings.NewReader("hello"))) }},
-	{name: "redirects without end", handler: func(*stage) http.Handler { return http.RedirectHandler("/", 302) }},
+	{name: "redirects without end", handler: func(*stage) http.Handler { return http.RedirectHandler("/", http.StatusFound) }},
 	{name: "CheckRedirect", handler: redirects(302), client: func(s *stage) {
 		s.client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 			s.note("%s %d %s", r.URL.Path, len(via), r.Response.Status)
@@ -183,7 +183,7 @@ var clientBehaviours = []behaviour{
 	}},
 	{name: "a redirect drops credentials on the way to another host", handler: func(s *stage) http.Handler {
 		other := serveHTTP1(s, echo(s))
-		return http.RedirectHandler(strings.Replace(other.URL, "127.0.0.1", "localhost", 1), 302)
+		return http.RedirectHandler(strings.Replace(other.URL, "127.0.0.1", "localhost", 1), http.StatusFound)
 	}, protocols: "1", client: func(s *stage) {
 		resp, err := s.client.Do(request(s.T, "GET", s.url, "Authorization", "secret", "X-Other", "kept"))
 		if err != nil {

@@ -380,7 +380,7 @@ var serverBehaviours = []behaviour{
 		s.get("/a")
 		s.get("/b/../a/")
 	}},
-	{name: "http.Redirect", handler: func(*stage) http.Handler { return http.RedirectHandler("/elsewhere", 307) }, client: func(s *stage) {
+	{name: "http.Redirect", handler: func(*stage) http.Handler { return http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect) }, client: func(s *stage) {
 		s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		s.get("/")
 	}},

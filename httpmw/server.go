@@ -116,14 +116,14 @@ func (h *handler) start(c caller, r *http.Request) (context.Context, global.Span
 	if asks {
 		attrs := scratches.Get()
 		defer scratches.Put(attrs)
-		attrs.list = h.appendRequest(attrs.list, r, route)
+		attrs.list = h.appendRequest(attrs.list, &c, r, route)
 		s.Attrs = attrs.list
 	}
 	ctx, span := t.Start(c.ctx, s)
 	if !asks && span.IsRecording() {
 		attrs := scratches.Get()
 		defer scratches.Put(attrs)
-		attrs.list = h.appendRequest(attrs.list, r, route)
+		attrs.list = h.appendRequest(attrs.list, &c, r, route)
 		span.Describe(attrs.list)
 	}
 	return ctx, span, route

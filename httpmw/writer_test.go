@@ -47,7 +47,6 @@ func capabilities(w any) (names []string) {
 
 // The optional methods, one type each, to put writers together from.
 type (
-	base       struct{ *httptest.ResponseRecorder }
 	plain      struct{ w http.ResponseWriter }
 	flusher    struct{ called *[]string }
 	flushErr   struct{ called *[]string }

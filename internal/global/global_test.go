@@ -75,8 +75,10 @@ func TestPlaceholders(t *testing.T) {
 		t.Error("a no-op provider seems to record")
 	}
 	otel.SetTracerProvider(incomparable{TracerProvider: sdktrace.NewTracerProvider()})
-	if tracers.Load() == nil || tracers.Load() == nil {
-		t.Error("a provider that cannot be compared is not used")
+	for range 2 { // the second time there is something to compare with
+		if tracers.Load() == nil {
+			t.Error("a provider that cannot be compared is not used")
+		}
 	}
 }
 
