@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
 
 	"github.com/meshtrace/meshtrace/internal/global"
 	"github.com/meshtrace/meshtrace/internal/seam"
@@ -52,30 +53,42 @@ func (c *called) attempt(ctx context.Context, info *stats.RPCTagInfo) *attempt {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := &c.first
-	if c.attempts > 0 {
+	if c.last == nil {
+		if info.NameResolutionDelay && c.span.Span != nil {
+			c.span.AddEvent(resolvedEvent)
+		}
+	} else {
 		c.divide()
-		a = &attempt{}
-		ctx, a.span = c.startAttempt(trace.ContextWithSpan(ctx, trace.SpanFromContext(c.rpc.Context)), c.attempts, time.Time{})
+		a = &attempt{previous: c.last.previous + 1}
+		ctx, a.span = c.startAttempt(trace.ContextWithSpan(ctx, trace.SpanFromContext(c.rpc.Context)), a.previous, time.Time{})
 		ctx = c.inject(ctx, c.to)
-	} else if info.NameResolutionDelay && c.span.Span != nil {
-		c.span.AddEvent(resolvedEvent)
 	}
-	a.Context, a.call, a.previous = ctx, c, c.attempts
-	c.attempts++
+	a.Context, a.call = ctx, c
 	c.last = a
 	return a
 }
 
-// divide gives the first attempt a span of its own, when there is a second one.
+// divide tells the attempts apart when there is another one: the first one gets a span of its own,
+// and one of which gRPC does not say how it ended has failed.
 func (c *called) divide() {
-	a := &c.first
-	if c.attempts > 1 {
-		return
+	if c.last == &c.first {
+		_, c.first.span = c.startAttempt(c.rpc.Context, 0, c.notBefore(c.first.began))
+		if !c.first.ended.IsZero() && !c.first.untold() {
+			c.first.endSpan()
+		}
 	}
-	_, a.span = c.startAttempt(c.rpc.Context, 0, a.began)
-	if !a.ended.IsZero() {
-		a.endSpan()
+	if c.last.untold() {
+		c.last.err = errUntold
+		c.last.endSpan()
 	}
+}
+
+// notBefore returns t, or when the call's span started if that is later.
+func (c *called) notBefore(t time.Time) time.Time {
+	if span, ok := c.span.Span.(interface{ StartTime() time.Time }); ok && t.Before(span.StartTime()) {
+		return span.StartTime()
+	}
+	return t
 }
 
 // startAttempt starts the span of an attempt, below the call's.
@@ -99,11 +112,20 @@ func (c *called) startAttempt(ctx context.Context, previous int, began time.Time
 
 // begin notes that the attempt has begun.
 func (a *attempt) begin(event *stats.Begin) {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
 	a.began = event.BeginTime
-	a.call.streams = event.IsClientStream || event.IsServerStream
+	a.call.sends, a.call.streams = event.IsClientStream, event.IsClientStream || event.IsServerStream
 	if event.IsTransparentRetryAttempt && a.span.Span != nil {
 		a.span.SetAttributes(transparentRetryKey.Bool(true))
 	}
+}
+
+// leave notes where the attempt is sent to.
+func (a *attempt) leave(event *stats.OutHeader) {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	a.peer = event.RemoteAddr
 }
 
 // event records what the attempt has waited for.
@@ -135,27 +157,36 @@ func (a *attempt) end(event *stats.End) {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
 	a.err, a.ended = event.Error, event.EndTime
-	if a.span.Span != nil {
+	if !a.untold() {
 		a.endSpan()
 	}
 }
 
-// endSpan ends the attempt's own span.
+// untold reports whether the attempt may have failed although gRPC has told of no error: it does not
+// if the client noticed by failing to send more.
+func (a *attempt) untold() bool {
+	return a.err == nil && !a.ended.IsZero() && a.call.sends && !a.answered.Load()
+}
+
+var errUntold = status.Error(codes.Unknown, "another attempt was made")
+
+// endSpan ends the attempt's own span, if it has one.
 func (a *attempt) endSpan() {
+	if a.span.Span == nil {
+		return
+	}
 	out := clientOutcome(a.err)
-	describeOutcome(a.span, &out, a.appendTo)
+	describeOutcome(a.span, &out, func(dst []attribute.KeyValue) []attribute.KeyValue {
+		return appendTraffic(appendPeer(dst, addressOf(a.peer)), &a.traffic, a.call.streams)
+	})
 	a.span.Span.End(trace.WithTimestamp(a.ended))
 }
 
-// appendTo appends what the attempt was about beside its outcome.
-func (a *attempt) appendTo(dst []attribute.KeyValue) []attribute.KeyValue {
-	return appendTraffic(appendPeer(dst, addressOf(a.peer)), &a.traffic, a.call.streams)
-}
-
-// mayBeRetried reports whether gRPC may make another attempt now that this one has failed: it does
-// so by itself if no server has seen the first one, and by a policy usually for the same status.
+// mayBeRetried reports whether gRPC may make another attempt now that this one has ended: it does so
+// by itself if no server has seen the first one, and by a policy usually for the same status.
 //
 // Spec: gRFC A6, Client Retries, https://github.com/grpc/proposal/blob/master/A6-client-retries.md
 func (a *attempt) mayBeRetried() bool {
-	return clientOutcome(a.err).code == codes.Unavailable && !a.answered.Load() && a.Err() == nil
+	failed := clientOutcome(a.err).code == codes.Unavailable && !a.answered.Load()
+	return (failed || a.untold()) && a.Err() == nil
 }

@@ -2,6 +2,7 @@ package grpcmw
 
 import (
 	"context"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,15 +17,15 @@ type called struct {
 	rpc
 	*client
 	traffic  traffic // as an interceptor sees it
-	streams  bool    // there may be several requests or responses
+	sends    bool    // there may be several requests
+	streams  bool    // or several responses
 	response *response
 	alone    *clientHandler // if there is no interceptor that hears of the end
 	ended    atomic.Bool
 
-	mu       sync.Mutex
-	attempts int
-	first    attempt
-	last     *attempt // nil if no stats handler has seen one
+	mu    sync.Mutex // held to make or end an attempt
+	first attempt
+	last  *attempt // nil if no stats handler has seen one
 }
 
 // response is the metadata of a response, as an interceptor gets it.
@@ -50,20 +51,19 @@ func (c *called) finishAs(out outcome, ended time.Time) {
 	if c.ended.Swap(true) {
 		return
 	}
-	last, learnt := c.settle()
+	end := c.settle(&out)
 	if c.response != nil {
 		c.cfg.Capture.Response.setResponse(c.span, c.response.header)
 		c.cfg.Capture.Response.setResponse(c.span, c.response.trailer)
 	}
 	c.rpc.end(&out, ended, func(dst []attribute.KeyValue) []attribute.KeyValue {
-		dst = appendServer(dst, learnt)
+		dst = appendServer(dst, end.learnt)
+		dst = appendPeer(dst, addressOf(end.peer))
+		dst = appendTraffic(dst, end.traffic, end.streams)
 		if c.cfg.StatusDetails {
 			dst = appendDetails(dst, out.status)
 		}
-		if last == nil {
-			return appendTraffic(dst, &c.traffic, c.streams)
-		}
-		return last.appendTo(dst)
+		return dst
 	})
 }
 
@@ -74,16 +74,32 @@ func (c *called) attempted() bool {
 	return c.last != nil
 }
 
-// settle returns the last attempt, if any was seen, and the target, if it was learnt only since
-// the call began.
-func (c *called) settle() (last *attempt, learnt address) {
+// settled is what has been seen of a call that has ended.
+type settled struct {
+	learnt  address  // the target, if it was learnt only since the call began
+	peer    net.Addr // that the last attempt was sent to
+	traffic *traffic
+	streams bool
+}
+
+// settle returns what has been seen of the call.
+func (c *called) settle(out *outcome) settled {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	end := settled{traffic: &c.traffic, streams: c.streams}
 	if c.alone != nil && c.to == (address{}) {
-		learnt = c.alone.target()
-		c.to = learnt
+		end.learnt = c.alone.target()
+		c.to = end.learnt
 	}
-	return c.last, learnt
+	if c.last == nil {
+		return end
+	}
+	end.peer, end.traffic = c.last.peer, &c.last.traffic
+	if c.last.untold() { // and it failed if the call did
+		c.last.err = out.status.Err()
+		c.last.endSpan()
+	}
+	return end
 }
 
 // receive and send count messages that an interceptor saw.

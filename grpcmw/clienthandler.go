@@ -16,13 +16,14 @@ import (
 // a span for each attempt below its own. Of these the first is made up for when there is a second,
 // so what the server did for it is below the call's span.
 //
-// It is not told how a call ended, only how an attempt did. So if the server is UNAVAILABLE before
-// it has answered, and gRPC may try again by itself, the span ends an instant after the call. A
-// retry policy for other statuses makes a call of each attempt. With the interceptors of this
-// package on the same connection neither is the case.
+// It is not told how a call ended, only how an attempt did. So if the server is UNAVAILABLE before it
+// has answered, when gRPC may try again, the span ends an instant after the call. A retry policy for
+// other statuses makes a call of each attempt. And if a stream has failed, but the client notices
+// that by failing to send, gRPC tells that nothing was wrong. With the interceptors of this package
+// on the same connection, none of this is the case.
 //
 // Nor is it told the target: see [ClientConfig]. The span starts below all interceptors, and when
-// names have been resolved.
+// names have been resolved; a call that is over before that has none.
 func ClientHandler(cfg ClientConfig) stats.Handler {
 	h := &clientHandler{client: newClient(cfg)}
 	if cfg.Target != "" {
@@ -82,7 +83,7 @@ func (h *clientHandler) HandleRPC(ctx context.Context, event stats.RPCStats) {
 	case *stats.DelayedPickComplete:
 		a.event(pickedEvent)
 	case *stats.OutHeader:
-		a.peer = event.RemoteAddr
+		a.leave(event)
 	case *stats.OutPayload:
 		a.send(message{bytes: event.Length, compressed: event.CompressedLength})
 	case *stats.InHeader:
@@ -116,6 +117,14 @@ func (h *clientHandler) endCall(a *attempt) {
 	}
 }
 
+// giveUp ends the call with its last attempt.
+func (c *called) giveUp() {
+	c.mu.Lock()
+	err, ended := c.last.err, c.last.ended
+	c.mu.Unlock()
+	c.finish(err, ended)
+}
+
 // waiting are the calls whose last attempt has failed, and at which there may be another one. gRPC
 // does not tell; but all attempts at a call have the same channel that says when the call is over.
 type waiting struct {
@@ -135,7 +144,7 @@ func (w *waiting) wait(a *attempt) {
 	w.count.Add(1)
 	context.AfterFunc(a, func() {
 		if c := w.take(a.Done()); c != nil {
-			c.finish(a.err, a.ended)
+			c.giveUp()
 		}
 	})
 }

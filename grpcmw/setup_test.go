@@ -205,9 +205,19 @@ func connect(cc *grpc.ClientConn) {
 // dial serves a service in memory and connects to it. The server stops with the test.
 func dial(t testing.TB, s *testService, server []grpc.ServerOption, client []grpc.DialOption) (*grpc.ClientConn, *grpc.Server) {
 	t.Helper()
+	return serveMore(t, func(srv *grpc.Server) { pb.RegisterTestServiceServer(srv, s) }, server, client)
+}
+
+func serveMore(t testing.TB, register func(*grpc.Server), server []grpc.ServerOption, client []grpc.DialOption) (*grpc.ClientConn, *grpc.Server) {
+	t.Helper()
+	return dialTarget(t, target, register, server, client)
+}
+
+func dialTarget(t testing.TB, target string, register func(*grpc.Server), server []grpc.ServerOption, client []grpc.DialOption) (*grpc.ClientConn, *grpc.Server) {
+	t.Helper()
 	l := bufconn.Listen(1 << 20)
 	srv := grpc.NewServer(append(server, grpc.WaitForHandlers(true))...)
-	pb.RegisterTestServiceServer(srv, s)
+	register(srv)
 	served := make(chan error)
 	go func() { served <- srv.Serve(l) }()
 	cc, err := grpc.NewClient(target, append([]grpc.DialOption{

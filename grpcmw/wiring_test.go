@@ -328,7 +328,9 @@ func TestAllWiringsMakeTheSameSpans(t *testing.T) {
 }
 
 // drain receives until a stream ends, and returns its error if that is not its end.
-func drain(s interface{ Recv() (*pb.StreamingOutputCallResponse, error) }) error {
+func drain(s interface {
+	Recv() (*pb.StreamingOutputCallResponse, error)
+}) error {
 	for {
 		switch _, err := s.Recv(); err {
 		case nil:
