@@ -83,13 +83,16 @@ func fromEnd(values []string, n int) string {
 // The port is 0 if there is none.
 func splitHostPort(hostPort string) (host string, port int) {
 	host = hostPort
-	if i := strings.LastIndexByte(hostPort, ':'); i > strings.LastIndexByte(hostPort, ']') {
+	if i := strings.LastIndexByte(hostPort, ':'); i >= 0 && !strings.HasSuffix(hostPort, "]") {
 		if n, err := strconv.ParseUint(hostPort[i+1:], 10, 16); err == nil {
 			port = int(n)
 		}
 		host = hostPort[:i]
 	}
-	return strings.Trim(host, "[]"), port
+	if strings.HasPrefix(host, "[") {
+		host = strings.Trim(host, "[]")
+	}
+	return host, port
 }
 
 // maxQueued is how long a request may have waited in a proxy. A header that says more is wrong.

@@ -40,16 +40,31 @@ var scratches = pool.Pool[scratch]{Reset: func(s *scratch) bool {
 	return cap(s.list) <= keptRoom
 }}
 
-// appendRequest appends what is known of a request before it is served.
-func (m *Middleware) appendRequest(dst []attribute.KeyValue, from *caller, r *http.Request, to route) []attribute.KeyValue {
+// incoming is a request to be served, as the subject of its span.
+type incoming struct {
+	m       *Middleware
+	r       *http.Request
+	debugID string
+	route   route
+}
+
+// incomings keeps them for the next request: nobody needs one once the span has started.
+var incomings = pool.Pool[incoming]{Reset: func(in *incoming) bool {
+	*in = incoming{}
+	return true
+}}
+
+// AppendAttributes appends what is known of a request before it is served.
+func (in *incoming) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
+	m, r := in.m, in.r
 	dst = appendMethod(dst, r.Method)
 	dst = append(dst, semconv.URLScheme(m.scheme(r)), semconv.URLPath(r.URL.Path))
 	dst = appendProtocol(dst, protocol(r.ProtoMajor, r.ProtoMinor))
 	if r.URL.RawQuery != "" && !m.cfg.OmitQuery {
 		dst = append(dst, semconv.URLQuery(m.secrets.redact(r.URL.RawQuery)))
 	}
-	if to.path != "" {
-		dst = appendRoute(dst, to)
+	if in.route.path != "" {
+		dst = appendRoute(dst, in.route)
 	}
 	dst = appendHostPort(dst, m.host(r), semconv.ServerAddressKey, semconv.ServerPortKey)
 	dst = appendPeer(dst, r.RemoteAddr)
@@ -62,8 +77,8 @@ func (m *Middleware) appendRequest(dst []attribute.KeyValue, from *caller, r *ht
 	if r.ContentLength > 0 {
 		dst = append(dst, semconv.HTTPRequestBodySize(int(r.ContentLength)))
 	}
-	if from.debugID != "" {
-		dst = append(dst, debugIDKey.String(from.debugID))
+	if in.debugID != "" {
+		dst = append(dst, debugIDKey.String(in.debugID))
 	}
 	return m.cfg.Capture.or(&defaults.server).Request.appendRequest(dst, r.Header)
 }
@@ -84,8 +99,21 @@ func (x *exchange) appendResponse(dst []attribute.KeyValue, out outcome) []attri
 	return dst
 }
 
-// appendRequest appends what is known of a request before it is sent.
-func (t *Transport) appendRequest(dst []attribute.KeyValue, req *http.Request) []attribute.KeyValue {
+// outgoing is a request to be sent, as the subject of its span.
+type outgoing struct {
+	t   *Transport
+	req *http.Request
+}
+
+// outgoings keeps them for the next request: nobody needs one once the span has started.
+var outgoings = pool.Pool[outgoing]{Reset: func(out *outgoing) bool {
+	*out = outgoing{}
+	return true
+}}
+
+// AppendAttributes appends what is known of a request before it is sent.
+func (out *outgoing) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
+	t, req := out.t, out.req
 	dst = appendMethod(dst, req.Method)
 	dst = append(dst, semconv.URLFull(t.secrets.fullURL(req.URL)))
 	host, port := serverOf(req)

@@ -109,30 +109,16 @@ func (t *Transport) CloseIdleConnections() {
 // which is after the connection or the request's context has ended.
 func (t *Transport) Leaked() uint64 { return t.leaked.Load() }
 
-// start starts the request's span, unless nobody would see it. A sampler that asks for attributes
-// gets them; otherwise they are built only for a span that records.
+// start starts the request's span, unless nobody would see it.
 func (t *Transport) start(req *http.Request) (context.Context, global.Span) {
-	ctx := req.Context()
 	tracer := t.tracers.Load()
 	if tracer == nil {
-		return ctx, global.Span{}
+		return req.Context(), global.Span{}
 	}
-	s := seam.Start{Name: t.spanName(req), Kind: trace.SpanKindClient}
-	asks := tracer.AsksAttributes()
-	if asks {
-		attrs := scratches.Get()
-		defer scratches.Put(attrs)
-		attrs.list = t.appendRequest(attrs.list, req)
-		s.Attrs = attrs.list
-	}
-	ctx, span := tracer.Start(ctx, s)
-	if !asks && span.IsRecording() {
-		attrs := scratches.Get()
-		defer scratches.Put(attrs)
-		attrs.list = t.appendRequest(attrs.list, req)
-		span.Describe(attrs.list)
-	}
-	return ctx, span
+	out := outgoings.Get()
+	defer outgoings.Put(out)
+	*out = outgoing{t, req}
+	return tracer.Start(req.Context(), seam.Start{Name: t.spanName(req), Kind: trace.SpanKindClient, Subject: out})
 }
 
 // spanName returns the name of req's span: "{method} {template}", or the method alone.

@@ -96,37 +96,25 @@ type handler struct {
 	mux  *http.ServeMux // next, if it is one
 }
 
-// start starts the request's span, unless nobody would see it. A sampler that asks for attributes
-// gets them; otherwise they are built only for a span that records.
+// start starts the request's span, unless nobody would see it.
 func (h *handler) start(c caller, r *http.Request) (context.Context, global.Span, route) {
 	t := h.tracers.Load()
 	if t == nil || c.decision == Drop {
 		return c.context(), global.Span{}, route{}
 	}
-	asks := t.AsksAttributes()
-	route := h.routeBefore(r, asks)
-	s := seam.Start{
-		Name:    h.spanName(r, route),
+	in := incomings.Get()
+	defer incomings.Put(in)
+	*in = incoming{h.Middleware, r, c.debugID, h.routeBefore(r, t.AsksAttributes())}
+	ctx, span := t.Start(c.ctx, seam.Start{
+		Name:    h.spanName(r, in.route),
 		Kind:    trace.SpanKindServer,
 		Parent:  c.parent,
 		NewRoot: c.public,
 		Links:   c.links,
+		Subject: in,
 		Time:    h.startTime(r),
-	}
-	if asks {
-		attrs := scratches.Get()
-		defer scratches.Put(attrs)
-		attrs.list = h.appendRequest(attrs.list, &c, r, route)
-		s.Attrs = attrs.list
-	}
-	ctx, span := t.Start(c.ctx, s)
-	if !asks && span.IsRecording() {
-		attrs := scratches.Get()
-		defer scratches.Put(attrs)
-		attrs.list = h.appendRequest(attrs.list, &c, r, route)
-		span.Describe(attrs.list)
-	}
-	return ctx, span, route
+	})
+	return ctx, span, in.route
 }
 
 // scope is the instrumentation scope of all that this package records.

@@ -78,6 +78,16 @@ func (l *Limits) trim(attrs []attribute.KeyValue, limit int) ([]attribute.KeyVal
 	return kept, dropped
 }
 
+// fit reports whether attrs, in which no key stands twice, are what trim would return.
+func (l *Limits) fit(attrs []attribute.KeyValue) bool {
+	for i := range attrs {
+		if l.concern(attrs[i].Value) || !attrs[i].Valid() {
+			return false
+		}
+	}
+	return l.Attributes < 0 || len(attrs) <= l.Attributes
+}
+
 // indexOf looks along attrs. Spans have a dozen attributes and their keys differ in length more
 // often than not, so this beats a map up to the default limit.
 func indexOf(attrs []attribute.KeyValue, key attribute.Key) int {

@@ -141,6 +141,18 @@ func (s *recording) setAttributes(r *record, attrs []attribute.KeyValue) {
 	}
 }
 
+// describe lets the subject of a span that starts append its attributes to the record itself.
+func (r *record) describe(subject seam.Subject, limits *Limits) {
+	first := len(r.Attrs) == 0
+	r.Attrs = subject.AppendAttributes(r.Attrs)
+	if first && limits.fit(r.Attrs) {
+		return
+	}
+	attrs, dropped := limits.trim(r.Attrs, limits.Attributes)
+	r.Attrs = attrs
+	r.DroppedAttrs += dropped
+}
+
 // AddEvent records that something happened, now or at the time an option says.
 func (s *recording) AddEvent(name string, opts ...trace.EventOption) {
 	s.mu.Lock()

@@ -51,6 +51,10 @@ func (t *tracer) StartSpan(ctx context.Context, s seam.Start) (context.Context, 
 		return newUnsampled(ctx, p, parent)
 	}
 	s.Kind = trace.ValidateSpanKind(s.Kind)
+	if s.Subject != nil && t.AsksAttributes() {
+		s.Attrs = s.Subject.AppendAttributes(slices.Clone(s.Attrs))
+		s.Subject = nil
+	}
 	ctx, asked := p.contexts(ctx, &s)
 	traceID, spanID, flags := p.newIDs(asked, parent)
 	verdict := p.sample(asked, parent, traceID, &s)
@@ -143,6 +147,9 @@ func (t *tracer) record(ctx context.Context, parent, sc trace.SpanContext, s *se
 	}
 	span.setAttributes(r, verdict.Attributes)
 	span.setAttributes(r, s.Attrs)
+	if s.Subject != nil {
+		r.describe(s.Subject, &t.provider.limits)
+	}
 	for _, sp := range t.provider.listening() {
 		sp.OnStart(ctx, span)
 	}

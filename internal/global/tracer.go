@@ -64,8 +64,12 @@ func (t *Tracer) Start(ctx context.Context, s seam.Start) (context.Context, Span
 // is given, so it gets copies.
 func options(s seam.Start) []trace.SpanStartOption {
 	opts := append(make([]trace.SpanStartOption, 0, 5), trace.WithSpanKind(s.Kind))
-	if len(s.Attrs) > 0 {
-		opts = append(opts, trace.WithAttributes(slices.Clone(s.Attrs)...))
+	attrs := slices.Clone(s.Attrs)
+	if s.Subject != nil {
+		attrs = s.Subject.AppendAttributes(attrs)
+	}
+	if len(attrs) > 0 {
+		opts = append(opts, trace.WithAttributes(attrs...))
 	}
 	if len(s.Links) > 0 {
 		opts = append(opts, trace.WithLinks(slices.Clone(s.Links)...))

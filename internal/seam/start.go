@@ -25,8 +25,18 @@ type Start struct {
 	Links []trace.Link
 	Attrs []attribute.KeyValue
 
+	// Subject knows further attributes. It is asked once at the most, before StartSpan returns:
+	// when the span is known to record, or sooner if somebody looks at its attributes.
+	Subject Subject
+
 	// Time is when the span started. Zero means now.
 	Time time.Time
+}
+
+// A Subject is what a span is about.
+type Subject interface {
+	// AppendAttributes appends what is known when the span starts, no key twice.
+	AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue
 }
 
 // A Starter is a [trace.Tracer] that starts a span from a struct. Middlewares use it where
