@@ -58,8 +58,8 @@ type Config struct {
 	Decide func(r *http.Request) Decision
 
 	// Route returns the route of a request, for routers that do not set http.Request.Pattern;
-	// "" if it is not known. It is called before the handler and, if it did not know then,
-	// with the handler's request after it. See also [SetRoute].
+	// "" if it is not known. It is called before the handler, for the sampler, and after it,
+	// with the request that the handler got. See also [SetRoute].
 	Route func(r *http.Request) string
 
 	// SpanName names a span in place of "{method} {route}". The route is empty while it is not

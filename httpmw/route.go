@@ -40,20 +40,20 @@ func (h *handler) routeBefore(r *http.Request, asked bool) route {
 }
 
 // routeAfter returns what is known of the route when r has been served. Whoever said it by
-// [SetRoute] knows best.
+// [SetRoute] knows best, then a router that can be asked.
 func (x *exchange) routeAfter() route {
 	if told := x.told.Load(); told != nil {
 		return *told
-	}
-	if x.route.path != "" && x.inner.Pattern == x.outer.Pattern {
-		return x.route // nothing has been matched since
 	}
 	if ask := x.m.cfg.Route; ask != nil {
 		if path := ask(x.inner); path != "" {
 			return route{path: path}
 		}
 	}
-	return patternRoute(x.inner.Pattern)
+	if x.inner.Pattern != "" {
+		return patternRoute(x.inner.Pattern)
+	}
+	return x.route
 }
 
 // SetRoute says which route the request has whose context is given, or whose context it is a part

@@ -202,7 +202,9 @@ func (k keepingTracer) Start(ctx context.Context, name string, opts ...trace.Spa
 }
 
 // slow hides that a propagator is a HeaderExtractor.
-type slow struct{ otelpropagation.TextMapPropagator }
+type slow struct {
+	otelpropagation.TextMapPropagator
+}
 
 // TestExtractBothWays reads the same headers by the seam and by OpenTelemetry's interface.
 func TestExtractBothWays(t *testing.T) {
