@@ -7,8 +7,6 @@ import (
 	"compress/gzip"
 	"io"
 	"sync/atomic"
-
-	"github.com/meshtrace/meshtrace/internal/pool"
 )
 
 // body is what is posted.
@@ -19,21 +17,34 @@ type body struct {
 	readers atomic.Int32 // that are not closed yet
 }
 
-// maxKeptBody is the largest body buffer that is kept: twice the default batch.
-const maxKeptBody = 2 << 20
+// bodies are as many as there are requests at once. A [sync.Pool] would lose them to the garbage
+// collector between two batches, and each new one is a megabyte to grow and to clear.
+type bodies chan *body
 
-// A transport may read a body even after it has returned the response, so one that is not closed
-// yet is left to it and to the garbage collector.
+func (free bodies) get() *body {
+	select {
+	case b := <-free:
+		return b
+	default:
+		return new(body)
+	}
+}
+
+// put keeps b for the next request. A transport may read a body even after it has returned the
+// response, so one that is not closed yet is left to it and to the garbage collector.
 //
 // Spec: the documentation of [net/http.RoundTripper].
-var bodies = pool.Pool[body]{Reset: func(b *body) bool {
-	if b.readers.Load() > 0 || cap(b.plain) > maxKeptBody || b.packed.Cap() > maxKeptBody {
-		return false
+func (free bodies) put(b *body) {
+	if b.readers.Load() > 0 {
+		return
 	}
 	b.plain = b.plain[:0]
 	b.packed.Reset()
-	return true
-}}
+	select {
+	case free <- b:
+	default:
+	}
+}
 
 // fill writes the request for batch and returns it, compressed if packed is set.
 func (b *body) fill(proto protocol, batch *batch, packed bool) []byte {

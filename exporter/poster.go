@@ -24,6 +24,7 @@ type poster struct {
 	host    string // the Host header, if the settings override it
 	gzip    bool
 	timeout time.Duration
+	bodies  bodies
 	broken  atomic.Bool // the last try got no answer
 }
 
@@ -44,6 +45,7 @@ func newPoster(cfg Config, dest destination) *poster {
 		header:  http.Header{"User-Agent": {userAgent}},
 		gzip:    cfg.Compression == Gzip,
 		timeout: cfg.Timeout,
+		bodies:  make(bodies, cfg.Queue.InFlight),
 	}
 	if cfg.Transport == nil {
 		p.own = newTransport(cfg)
@@ -87,8 +89,8 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 // deliver posts b once.
 func (p *poster) deliver(ctx context.Context, proto protocol, b *batch) delivery {
-	buf := bodies.Get()
-	defer bodies.Put(buf)
+	buf := p.bodies.get()
+	defer p.bodies.put(buf)
 	d := p.post(ctx, buf, buf.fill(proto, b, p.gzip))
 	d.batch = b
 	d.rejected = min(d.rejected, b.spans)
