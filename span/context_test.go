@@ -41,6 +41,9 @@ func TestContextHoldsTheSpan(t *testing.T) {
 	forEachContext(t, func(t *testing.T, tracer trace.Tracer) {
 		ctx, s := tracer.Start(context.Background(), "test")
 		defer s.End()
+		if any(ctx) != any(s) {
+			t.Error("the span is not its own context: OpenTelemetry no longer asks for it by a key")
+		}
 		derived, cancel := context.WithCancel(context.WithValue(ctx, key("a"), 1))
 		defer cancel()
 		for what, ctx := range map[string]context.Context{

@@ -176,9 +176,10 @@ func TestValueLimits(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			in := attribute.KeyValue{Key: "a", Value: tt.in}
 			got := spanOf(t, span.Config{Limits: span.Limits{ValueLength: tt.length}}, func(s trace.Span) {
-				s.SetAttributes(in)
-				s.AddEvent("event", trace.WithAttributes(in))
-				s.AddLink(trace.Link{SpanContext: remote(0), Attributes: []attribute.KeyValue{in}})
+				twice := []attribute.KeyValue{in, in} // what comes in place of another has limits, too
+				s.SetAttributes(twice...)
+				s.AddEvent("event", trace.WithAttributes(twice...))
+				s.AddLink(trace.Link{SpanContext: remote(0), Attributes: twice})
 			})
 			for where, attrs := range map[string][]attribute.KeyValue{
 				"span": got.Attributes, "event": got.Events[0].Attributes, "link": got.Links[0].Attributes,

@@ -144,6 +144,20 @@ func TestTracer(t *testing.T) {
 	}
 }
 
+// An exporter tells spans of one tracer by the pointer that they share.
+func TestRecordsOfOneTracerShareTheirOrigin(t *testing.T) {
+	exported := new(sink)
+	p := newProvider(t, span.Config{Exporter: exported})
+	for _, scope := range []string{"one", "one", "other"} {
+		_, s := p.Tracer(scope).Start(t.Context(), "test")
+		s.End()
+	}
+	one, same, other := exported.records[0].Origin, exported.records[1].Origin, exported.records[2].Origin
+	if one != same || one == other {
+		t.Errorf("origins %p and %p of one tracer, %p of another", one, same, other)
+	}
+}
+
 func TestTracerIsSafeForConcurrentUse(t *testing.T) {
 	p := newProvider(t, span.Config{})
 	tracers := make([]trace.Tracer, 8)

@@ -11,8 +11,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/meshtrace/meshtrace/internal/seam"
 )
 
 // finishedSpan is a copy of a record that others may keep.
@@ -54,8 +52,8 @@ func (f *finishedSpan) ChildSpanCount() int                         { return f.r
 func (f *finishedSpan) InstrumentationLibrary() instrumentation.Library { return f.rec.Origin.Scope }
 
 // held returns what is known of s: all of it while s records and, if the provider has processors,
-// which may keep s, after the end as well. Otherwise nobody was promised more than the identity.
-// s.mu must be held.
+// which may keep s, after the end as well. Otherwise nobody was promised more than the identity,
+// which s has itself. s.mu must be held.
 func (s *recording) held() *record {
 	switch {
 	case s.rec != nil:
@@ -63,7 +61,7 @@ func (s *recording) held() *record {
 	case s.final != nil:
 		return &s.final.rec
 	}
-	return &record{Record: seam.Record{SpanContext: s.sc, Origin: s.tracer.origin}}
+	return new(record)
 }
 
 // scalars returns what is known of s but for the slices, which need a copy.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -438,6 +439,26 @@ func TestTheSameAsOpenTelemetrysSDK(t *testing.T) {
 func (r *run) result(calls int) outcome {
 	r.play(calls)
 	return r.outcome()
+}
+
+// Nor is there a difference between the two ways where nobody looks on, and nothing is done for their
+// sake.
+func TestBothWaysToStartAreTheSame(t *testing.T) {
+	const seeds, calls = 20, 80
+	random := cmpopts.IgnoreFields(tracetest.SpanStub{}, "SpanContext", "Parent")
+	for seed := range uint64(seeds) {
+		var spans []tracetest.SpanStubs
+		for _, start := range []func(context.Context, trace.Tracer, seam.Start) (context.Context, trace.Span){byOptions, bySeam} {
+			r, exported := newRun(seed), new(sink)
+			r.start = start
+			r.tracer = newProvider(t, span.Config{Exporter: exported}).Tracer("test")
+			r.play(calls)
+			spans = append(spans, exported.spans())
+		}
+		if diff := gocmp.Diff(spans[0], spans[1], equal, random); diff != "" {
+			t.Fatalf("seed %d: by options (-) and by the seam (+):\n%s", seed, diff)
+		}
+	}
 }
 
 // differences are those on purpose. Each row shows the same calls and what becomes of them.
