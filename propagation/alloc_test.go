@@ -102,6 +102,14 @@ func TestExtractDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// A tracestate costs what OpenTelemetry's type needs to hold it, and no more.
+func TestTracestateAllocatesWhatItsTypeNeeds(t *testing.T) {
+	state := "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
+	needs := testing.AllocsPerRun(100, func() { _, _ = trace.ParseTraceState(state) })
+	seam, h := propagation.Linkerd().(seam.HeaderExtractor), http.Header{"Traceparent": {traceparent}, "Tracestate": {state}}
+	wantAllocs(t, needs, "tracestate", func() { seam.ExtractHeader(h) })
+}
+
 func TestInjectAllocatesOnce(t *testing.T) {
 	ctx, sc := span(trace.FlagsSampled)
 	for name, p := range formats {

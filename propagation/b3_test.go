@@ -69,6 +69,9 @@ var b3SingleTests = []struct {
 	{"span ID is zero", tid + "-" + zero + "-1", "", propagation.NoDecision, propagation.ErrZeroID},
 	{"parent span ID is zero", tid + "-" + sid + "-1-" + zero, "", propagation.NoDecision, propagation.ErrZeroID},
 	{"too long", tid + "-" + sid + "-1-" + pid + "-", "", propagation.NoDecision, propagation.ErrTooLong},
+	{"fields are delimited", tid + sid + "-1", "", propagation.NoDecision, propagation.ErrSyntax},
+	{"sampling state is delimited", tid + "-" + sid + "1", "", propagation.NoDecision, propagation.ErrSyntax},
+	{"parent span ID is delimited", tid + "-" + sid + "-1" + pid, "", propagation.NoDecision, propagation.ErrSyntax},
 	{"a UUID", "b970dafd-0d95-40aa-95d8-1d8725aebe40", "", propagation.NoDecision, propagation.ErrSyntax},
 	{"not a tumor", "not-a-tumor", "", propagation.NoDecision, propagation.ErrSyntax},
 }

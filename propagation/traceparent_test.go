@@ -56,6 +56,7 @@ var traceparentTests = []struct {
 	{"white space is trimmed by the HTTP parser, not here", " " + traceparent, "", propagation.ErrSyntax},
 	{"headers joined by a comma are several", traceparent + "," + traceparent, "", propagation.ErrSyntax},
 	{"fields are delimited by dashes", "00_" + tid + "_" + sid + "_01", "", propagation.ErrSyntax},
+	{"fields are delimited", "00" + tid + sid + "01", "", propagation.ErrSyntax},
 	{"empty", "", "", propagation.ErrSyntax},
 }
 

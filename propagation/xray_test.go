@@ -27,6 +27,8 @@ var xrayTests = []struct {
 	{"no root", "Parent=" + sid + ";Sampled=1", "", propagation.NoDecision, propagation.ErrMissing},
 	{"empty", "", "", propagation.NoDecision, propagation.ErrMissing},
 	{"version 2", "Root=2" + xrayRoot[6:] + ";Parent=" + sid, "", propagation.NoDecision, propagation.ErrSyntax},
+	{"root without hyphens", "Root=1" + tid + ";Parent=" + sid, "", propagation.NoDecision, propagation.ErrSyntax},
+	{"root without version", "Root=-4bf92f35-" + tid[8:] + ";Parent=" + sid, "", propagation.NoDecision, propagation.ErrSyntax},
 	{"root without time", "Root=1-77b34da6a3ce929d0e0e4736;Parent=" + sid, "", propagation.NoDecision, propagation.ErrSyntax},
 	{"root is too long", xrayRoot + "0;Parent=" + sid, "", propagation.NoDecision, propagation.ErrSyntax},
 	{"root is too short", xrayRoot[:len(xrayRoot)-1] + ";Parent=" + sid, "", propagation.NoDecision, propagation.ErrSyntax},
