@@ -53,10 +53,22 @@ func New(cfg Config) otelpropagation.TextMapPropagator {
 	for _, p := range cfg.Extract {
 		o.addReader(p)
 	}
+	o.w3cFirst = !o.linkConflicts && o.readsW3CFirst()
 	for _, p := range cfg.Inject {
 		o.addWriter(p)
 	}
 	return o
+}
+
+func (o *order) readsW3CFirst() bool {
+	if len(o.readers) == 0 {
+		return false
+	}
+	switch o.readers[0].format.(type) {
+	case TraceContext, traceContext00:
+		return true
+	}
+	return false
 }
 
 func (o *order) addReader(p otelpropagation.TextMapPropagator) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/meshtrace/meshtrace/internal/seam"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
@@ -16,6 +17,7 @@ type order struct {
 	linkConflicts bool
 	foreign       bool // some reader is not of this package
 	baggage       bool // some reader is Baggage
+	w3cFirst      bool // and the first that wins is enough
 
 	writers []writer
 	fields  []string // what the writers write
@@ -84,13 +86,11 @@ func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) 
 	return s.won.sc, s.won.plain() && len(s.lost) == 0
 }
 
-// extractUsual reads the headers of nearly every request in a mesh: one traceparent, which is to be
-// read first, and no tracestate. It takes half of the time of the search (BenchmarkExtract).
+// extractUsual reads the headers of nearly every request in a mesh: one traceparent of version 00,
+// which is to be read first, and no tracestate. It takes a third less than the search
+// (BenchmarkExtract).
 func (o *order) extractUsual(h http.Header) (sc trace.SpanContext) {
-	if o.linkConflicts || len(o.readers) == 0 || o.readers[0].format != (TraceContext{}) {
-		return trace.SpanContext{}
-	}
-	if values := h["Traceparent"]; len(values) == 1 && len(h["Tracestate"]) == 0 {
+	if values := h["Traceparent"]; o.w3cFirst && len(values) == 1 && strings.HasPrefix(values[0], "00-") && len(h["Tracestate"]) == 0 {
 		sc, _ = ParseTraceparent(values[0])
 	}
 	return sc
