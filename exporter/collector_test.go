@@ -3,7 +3,6 @@ package exporter_test
 // A collector for the tests, and spans to send to it.
 
 import (
-	"bytes"
 	"cmp"
 	"compress/gzip"
 	"context"
@@ -310,5 +309,3 @@ func (l *errorLog) all() []string {
 	defer l.mu.Unlock()
 	return slices.Clone(l.errs)
 }
-
-func contains(body []byte, text string) bool { return bytes.Contains(body, []byte(text)) }

@@ -19,11 +19,15 @@
 // # Guarantees
 //
 // The goroutine that ends a span never waits for the network, and takes no lock that all
-// goroutines share. Memory is bounded by [Queue.MaxBytes]. [Exporter.Stats] accounts for every span,
-// and [Exporter.Shutdown] says how many were lost and why.
+// goroutines share. Memory is bounded: no buffer for spans is made or grows unless [Queue.MaxBytes]
+// has room for it. [Exporter.Stats] accounts for every span, and [Exporter.Shutdown] says how many
+// were lost and why.
+//
+// A span is delivered once, unless the server's answer is lost: then it is sent again, and the
+// server may have it twice. Spans can arrive in any order.
 //
 // # Cost
 //
 // Encoding a server span takes about half a microsecond and no allocation; a delivered batch costs
-// a handful of allocations, whatever its size.
+// a few dozen, whatever its size.
 package exporter

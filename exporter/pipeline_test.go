@@ -274,43 +274,6 @@ func TestResourcesInTurn(t *testing.T) {
 	})
 }
 
-func TestStatsBalanceAtEveryMoment(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var down atomic.Bool
-		c := &collector{answer: func(n int, _ request) answer {
-			if down.Load() {
-				return answer{status: 503}
-			}
-			return answer{status: []int{200, 503, 413, 400, 429, 200, 302}[n%7]}
-		}}
-		e := c.start(t, exporter.Config{
-			Batch: exporter.Batch{MaxSpans: 300, MaxBytes: 16 << 10},
-			Queue: exporter.Queue{MaxBytes: 128 << 10},
-			Retry: exporter.Retry{Initial: 100 * time.Millisecond, Max: time.Second},
-		})
-		for n := 1; n <= 10_000; n++ {
-			r := newRecord(n)
-			if n%1000 == 0 {
-				r = newLargeRecord(n, 9<<10)
-			}
-			e.Consume(r)
-			down.Store(n > 4000 && n < 7000)
-			if n%100 == 0 {
-				time.Sleep(100 * time.Millisecond)
-				synctest.Wait()
-				checkBalance(t, e.Held())
-				if s := e.Stats(); s.Exported != uint64(len(c.received())) {
-					t.Fatalf("%d spans are exported, %d were received", s.Exported, len(c.received()))
-				}
-			}
-		}
-		d := e.Stats().Dropped
-		if d.QueueFull == 0 || d.TooLarge == 0 || d.Rejected == 0 {
-			t.Errorf("not everything has happened: %+v", d)
-		}
-	})
-}
-
 func TestOldestAreDroppedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var errs errorLog

@@ -1,7 +1,6 @@
 package exporter_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -216,58 +214,6 @@ func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp := a.answer(r)
 	resp.Request = r
 	return resp, nil
-}
-
-// A server may answer before it has read the request, and the transport then reads on. The
-// buffer must not be used for the next request meanwhile.
-func TestBodyIsLeftToASlowReader(t *testing.T) {
-	var c collector
-	var late sync.WaitGroup
-	proceed := make(chan struct{})
-	e := start(t, exporter.Config{Transport: answering{func(r *http.Request) *http.Response {
-		late.Go(func() {
-			<-proceed
-			c.handle(r)
-		})
-		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
-	}}})
-	for n := 1; n <= 5; n++ {
-		e.Consume(newRecord(n))
-		if err := e.ForceFlush(t.Context()); err != nil {
-			t.Error(err)
-		}
-	}
-	close(proceed)
-	late.Wait()
-	c.checkReceived(t, 1, 5)
-}
-
-// A transport asks for the body again when it finds that a connection was dead.
-func TestBodyCanBeReadAgain(t *testing.T) {
-	var first, again []byte
-	e := start(t, exporter.Config{Transport: answering{func(r *http.Request) *http.Response {
-		first, _ = io.ReadAll(r.Body)
-		r.Body.Close()
-		r.Body.Close() // which does no harm
-		body, err := r.GetBody()
-		if err != nil {
-			t.Error(err)
-			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
-		}
-		again, _ = io.ReadAll(body)
-		body.Close()
-		if r.ContentLength != int64(len(first)) {
-			t.Errorf("Content-Length is %d, of %d bytes", r.ContentLength, len(first))
-		}
-		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
-	}}})
-	e.Consume(newRecord(1))
-	if err := e.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if len(first) == 0 || !bytes.Equal(first, again) {
-		t.Errorf("%d bytes, then %d", len(first), len(again))
-	}
 }
 
 // idler is somebody's transport, with connections that others use too.
