@@ -1,10 +1,12 @@
 package httpmw_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
+	"go.opentelemetry.io/otel/baggage"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -37,6 +39,8 @@ func TestDecide(t *testing.T) {
 		{rule: "Drop a stranger's request", decision: httpmw.Drop, sampler: always, header: sampled, public: true, official: true},
 		{rule: "Sample against the sampler", decision: httpmw.Sample, sampler: never, spans: 1, sampled: true},
 		{rule: "Sample against the parent", decision: httpmw.Sample, sampler: never, header: unsampled, official: true, spans: 1, sampled: true, sameID: true},
+		{rule: "Sample against a parent that leaves it open", decision: httpmw.Sample, sampler: never, header: "b3 deferred", spans: 1, sampled: true, sameID: true},
+		{rule: "a parent that leaves it open", decision: httpmw.Inherit, sampler: never, header: "b3 deferred", sameID: true},
 		{rule: "Sample a stranger's request", decision: httpmw.Sample, sampler: never, header: unsampled, public: true, spans: 1, sampled: true},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -55,10 +59,12 @@ func TestDecide(t *testing.T) {
 					r := httptest.NewRequest("GET", "/", nil)
 					switch tt.header {
 					case "":
-					case "b3":
+					case "b3", "b3 deferred":
 						r.Header.Set("X-B3-TraceId", traceID)
 						r.Header.Set("X-B3-SpanId", parentID)
-						r.Header.Set("X-B3-Sampled", "1")
+						if tt.header == "b3" {
+							r.Header.Set("X-B3-Sampled", "1")
+						}
 					default:
 						r.Header.Set(traceparent, tt.header)
 					}
@@ -151,6 +157,97 @@ func TestLosersAreLinked(t *testing.T) {
 		got := spans.one(t)
 		if links := got.Links(); len(links) != 1 || links[0].SpanContext.SpanID().String() != "2222222222222222" || got.Parent().SpanID().String() != parentID {
 			t.Errorf("parent %v, links %v", got.Parent(), links)
+		}
+	})
+}
+
+func TestPublic(t *testing.T) {
+	stranger := func(r *http.Request) bool { return r.Header.Get("X-From") == "outside" }
+	for _, tt := range []struct {
+		rule   string
+		cfg    httpmw.Config
+		from   string
+		public bool
+	}{
+		{"Public is for every request", httpmw.Config{Public: true}, "inside", true},
+		{"PublicRequest decides for one", httpmw.Config{PublicRequest: stranger}, "outside", true},
+		{"and against one", httpmw.Config{Public: true, PublicRequest: stranger}, "inside", false},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				tt.cfg.TracerProvider = tp
+				var ctx context.Context
+				h := httpmw.New(tt.cfg).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }))
+				for _, header := range []string{sampled, unsampled} {
+					r := httptest.NewRequest("GET", "/", nil)
+					r.Header.Set(traceparent, header)
+					r.Header.Set("tracestate", "a=1")
+					r.Header.Set("baggage", "user=7")
+					r.Header.Set("X-From", tt.from)
+					h.ServeHTTP(httptest.NewRecorder(), r)
+				}
+				if !tt.public {
+					if n := len(spans.Ended()); n != 1 {
+						t.Errorf("%d spans, want that of the sampled caller", n)
+					}
+					return
+				}
+				if n := len(spans.Ended()); n != 2 {
+					t.Fatalf("%d spans: a stranger chose our sampling", n)
+				}
+				got := spans.Ended()[0]
+				if got.Parent().IsValid() || got.SpanContext().TraceID().String() == traceID || got.SpanContext().TraceState().Len() > 0 {
+					t.Errorf("%v with parent %v is no new root", got.SpanContext(), got.Parent())
+				}
+				if baggage.FromContext(ctx).Len() > 0 {
+					t.Error("a stranger's baggage came in")
+				}
+				links := got.Links()
+				if len(links) != 1 || links[0].SpanContext.SpanID().String() != parentID || links[0].SpanContext.TraceState().Len() > 0 {
+					t.Errorf("links %v", links)
+				}
+			})
+		})
+	}
+}
+
+// TestPublicInside has a public handler inside one that has believed the caller and recorded
+// nothing.
+func TestPublicInside(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		public := httpmw.New(httpmw.Config{TracerProvider: tp, Public: true}).Wrap(http.HandlerFunc(okHandler))
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set(traceparent, sampled)
+		httpmw.Wrap(public).ServeHTTP(httptest.NewRecorder(), r)
+		if got := spans.one(t); got.Parent().IsValid() || len(got.Links()) != 1 {
+			t.Errorf("parent %v, links %v", got.Parent(), got.Links())
+		}
+	})
+}
+
+func TestPublicPassThrough(t *testing.T) {
+	h := httpmw.New(httpmw.Config{Public: true}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if sc := trace.SpanContextFromContext(r.Context()); sc.IsValid() {
+			t.Errorf("a stranger's context came in: %v", sc)
+		}
+	}))
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set(traceparent, sampled)
+	h.ServeHTTP(httptest.NewRecorder(), r)
+}
+
+func TestWrappedTwice(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		m := httpmw.New(httpmw.Config{TracerProvider: tp})
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set(traceparent, sampled)
+		m.Wrap(m.Wrap(http.HandlerFunc(okHandler))).ServeHTTP(httptest.NewRecorder(), r)
+		ended := spans.Ended()
+		if len(ended) != 2 {
+			t.Fatalf("%d spans", len(ended))
+		}
+		if inner, outer := ended[0], ended[1]; inner.Parent().SpanID() != outer.SpanContext().SpanID() {
+			t.Errorf("the inner span is %v's child, not the outer's", inner.Parent())
 		}
 	})
 }

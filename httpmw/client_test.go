@@ -1,20 +1,14 @@
 package httpmw_test
 
 import (
-	"bufio"
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-	"testing/iotest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/codes"
@@ -23,9 +17,7 @@ import (
 
 	"github.com/meshtrace/meshtrace/httpmw"
 	"github.com/meshtrace/meshtrace/internal/seam"
-)
-
-// roundTripper is a function as a transport.
+) // roundTripper is a function as a transport.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -190,200 +182,7 @@ func TestClientRequestIsNotChanged(t *testing.T) {
 	})
 }
 
-// closer is a body that fails as it is told.
-type closer struct {
-	io.Reader
-	err error
-}
-
 func (c closer) Close() error { return c.err }
-
-func TestClientSpanEnds(t *testing.T) {
-	broken := errors.New("broken")
-	for _, tt := range []struct {
-		rule   string
-		body   func() io.ReadCloser
-		use    func(t *testing.T, body io.ReadCloser)
-		early  bool // ends with the headers
-		failed bool
-		attrs  map[string]string
-	}{
-		{
-			rule: "at the end of the body", body: func() io.ReadCloser { return closer{strings.NewReader("hello"), nil} },
-			use:   func(_ *testing.T, b io.ReadCloser) { io.Copy(io.Discard, b) },
-			attrs: map[string]string{"http.response.body.size": "5"},
-		},
-		{
-			rule: "at the end that comes with the last byte", body: func() io.ReadCloser { return closer{iotest.DataErrReader(strings.NewReader("hello")), nil} },
-			use:   func(_ *testing.T, b io.ReadCloser) { b.Read(make([]byte, 10)) },
-			attrs: map[string]string{"http.response.body.size": "5"},
-		},
-		{
-			rule: "when the body is closed", body: func() io.ReadCloser { return closer{strings.NewReader("hello"), broken} },
-			use: func(t *testing.T, b io.ReadCloser) {
-				b.Read(make([]byte, 2))
-				if err := b.Close(); err != broken {
-					t.Errorf("Close: %v", err)
-				}
-			},
-			attrs: map[string]string{"http.response.body.size": "2", "error.type": ""},
-		},
-		{
-			rule: "when the body cannot be read", body: func() io.ReadCloser { return closer{iotest.ErrReader(broken), nil} },
-			use: func(t *testing.T, b io.ReadCloser) {
-				if _, err := b.Read(make([]byte, 2)); err != broken {
-					t.Errorf("Read: %v", err)
-				}
-			},
-			failed: true,
-			attrs:  map[string]string{"error.type": "*errors.errorString", "http.response.status_code": "200"},
-		},
-		{
-			rule: "only once", body: func() io.ReadCloser { return closer{strings.NewReader("hello"), nil} },
-			use:   func(_ *testing.T, b io.ReadCloser) { io.Copy(io.Discard, b); b.Read(nil); b.Close(); b.Close() },
-			attrs: map[string]string{"http.response.body.size": "5"},
-		},
-		{
-			rule: "with the headers if there is no body", body: func() io.ReadCloser { return http.NoBody }, early: true,
-			use: func(t *testing.T, b io.ReadCloser) {
-				if b != http.NoBody {
-					t.Error("http.NoBody is another one now")
-				}
-			},
-			attrs: map[string]string{"http.response.status_code": "200"},
-		},
-		{
-			rule: "and if there is not even that", body: func() io.ReadCloser { return nil }, early: true,
-			use: func(t *testing.T, b io.ReadCloser) {
-				if b != nil {
-					t.Error("nil is a body now")
-				}
-			},
-		},
-	} {
-		t.Run(tt.rule, func(t *testing.T) {
-			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-				resp, err := httpmw.NewTransport(respond(200, tt.body()), httpmw.ClientConfig{TracerProvider: tp}).RoundTrip(request(t, "GET", "http://example.com/"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if ended := len(spans.Ended()) > 0; ended != tt.early {
-					t.Errorf("ended with the headers: %v, want %v", ended, tt.early)
-				}
-				tt.use(t, resp.Body)
-				got := spans.one(t)
-				if failed := got.Status().Code == codes.Error; failed != tt.failed {
-					t.Errorf("status %v", got.Status())
-				}
-				checkAttrs(t, attrs(got), tt.attrs)
-			})
-		})
-	}
-}
-
-func TestClientErrors(t *testing.T) {
-	tlsServer := httptest.NewUnstartedServer(http.HandlerFunc(okHandler))
-	tlsServer.Config.ErrorLog = quiet
-	tlsServer.StartTLS()
-	defer tlsServer.Close()
-	reset := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
-	defer reset.Close()
-	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-	defer slow.Close()
-	base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if strings.HasPrefix(addr, "unknown.invalid") {
-			return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: addr, IsNotFound: true}}
-		}
-		return new(net.Dialer).DialContext(ctx, network, addr)
-	}}
-	defer base.CloseIdleConnections()
-	never := errors.New("never")
-
-	for _, tt := range []struct {
-		errorType string
-		url       string
-		ctx       func() (context.Context, context.CancelFunc)
-		base      http.RoundTripper
-		failed    bool
-	}{
-		{errorType: "refused", url: nobody, failed: true},
-		{errorType: "reset", url: reset.URL, failed: true},
-		{errorType: "dns", url: "http://unknown.invalid/", failed: true},
-		{errorType: "tls", url: tlsServer.URL, failed: true},
-		{errorType: "tls", url: strings.Replace(reset.URL, "http:", "https:", 1), failed: true},
-		{errorType: "timeout", url: slow.URL, failed: true, ctx: func() (context.Context, context.CancelFunc) {
-			return context.WithTimeout(context.Background(), time.Millisecond)
-		}},
-		{errorType: "cancelled", url: slow.URL, ctx: func() (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(context.Background())
-			cancel()
-			return ctx, cancel
-		}},
-		{errorType: "*errors.errorString", url: slow.URL, failed: true, base: roundTripper(func(*http.Request) (*http.Response, error) { return nil, never })},
-		{errorType: "*errors.errorString", url: slow.URL, failed: true, base: roundTripper(func(*http.Request) (*http.Response, error) {
-			return nil, fmt.Errorf("wrapped: %w", never)
-		})},
-		{errorType: "crypto/x509.HostnameError", url: slow.URL, failed: true, base: roundTripper(func(*http.Request) (*http.Response, error) {
-			return nil, x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}
-		})},
-	} {
-		t.Run(tt.errorType, func(t *testing.T) {
-			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-				if tt.base == nil {
-					tt.base = base
-				}
-				ctx, cancel := context.Background(), func() {}
-				if tt.ctx != nil {
-					ctx, cancel = tt.ctx()
-				}
-				defer cancel()
-				r := request(t, "GET", tt.url).WithContext(ctx)
-				_, want := tt.base.RoundTrip(request(t, "GET", tt.url).WithContext(ctx))
-				_, err := httpmw.NewTransport(tt.base, httpmw.ClientConfig{TracerProvider: tp}).RoundTrip(r)
-				if err == nil || fmt.Sprintf("%T", err) != fmt.Sprintf("%T", want) {
-					t.Errorf("error %T %v, without us %T %v", err, err, want, want)
-				}
-				got := spans.one(t)
-				checkAttrs(t, attrs(got), map[string]string{"error.type": tt.errorType, "http.response.status_code": ""})
-				if failed := got.Status().Code == codes.Error; failed != tt.failed {
-					t.Errorf("status %v", got.Status())
-				}
-			})
-		})
-	}
-}
-
-func TestErrorTextHasNoURL(t *testing.T) {
-	tp, spans := ours(t, nil)
-	rt := roundTripper(func(*http.Request) (*http.Response, error) {
-		return nil, &url.Error{Op: "Get", URL: "http://example.com/?sig=secret", Err: errors.New(strings.Repeat("x", 1000))}
-	})
-	httpmw.NewTransport(rt, httpmw.ClientConfig{TracerProvider: tp}).RoundTrip(request(t, "GET", "http://example.com/"))
-	if got := spans.one(t).Status().Description; got != strings.Repeat("x", 256) {
-		t.Errorf("description %q", got)
-	}
-}
-
-func TestBaseReturnsNothing(t *testing.T) {
-	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-		rt := roundTripper(func(*http.Request) (*http.Response, error) { return nil, nil })
-		httpmw.NewTransport(rt, httpmw.ClientConfig{TracerProvider: tp}).RoundTrip(request(t, "GET", "http://example.com/"))
-		checkAttrs(t, attrs(spans.one(t)), map[string]string{"error.type": "_OTHER"})
-	})
-}
-
-func TestBasePanics(t *testing.T) {
-	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-		rt := roundTripper(func(*http.Request) (*http.Response, error) { panic("boom") })
-		defer func() {
-			if got := recover(); got != "boom" {
-				t.Errorf("panicked on with %v", got)
-			}
-			spans.one(t)
-		}()
-		httpmw.NewTransport(rt, httpmw.ClientConfig{TracerProvider: tp}).RoundTrip(request(t, "GET", "http://example.com/"))
-	})
-}
 
 func TestIncompleteRequests(t *testing.T) {
 	for _, tt := range []struct {
@@ -451,52 +250,6 @@ func TestNegotiatedProtocol(t *testing.T) {
 			checkAttrs(t, attrs(spans.one(t)), map[string]string{"network.protocol.version": want})
 		})
 	}
-}
-
-func TestSwitchingProtocols(t *testing.T) {
-	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-		done := make(chan struct{})
-		wrapped := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			conn, rw, err := w.(http.Hijacker).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer conn.Close()
-			rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-			rw.Flush()
-			line, _ := rw.ReadString('\n')
-			rw.WriteString(line)
-			rw.Flush()
-		}))
-		s := serveHTTP1(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			defer close(done)
-			wrapped.ServeHTTP(w, r)
-		}))
-		rt := httpmw.NewTransport(s.Client().Transport, httpmw.ClientConfig{TracerProvider: tp})
-		resp, err := rt.RoundTrip(request(t, "GET", s.URL, "Connection", "Upgrade", "Upgrade", "echo"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		rw, ok := resp.Body.(io.ReadWriteCloser)
-		if !ok {
-			t.Fatalf("the body is a %T, which cannot be written to", resp.Body)
-		}
-		io.WriteString(rw, "hello\n")
-		if line, _ := bufio.NewReader(rw).ReadString('\n'); line != "hello\n" {
-			t.Errorf("echo %q", line)
-		}
-		rw.Close()
-		<-done
-		for _, sp := range spans.Ended() {
-			if got := attrs(sp)["http.response.status_code"]; got != "101" || sp.Status().Code != codes.Unset {
-				t.Errorf("%v span: status code %s, %v", sp.SpanKind(), got, sp.Status())
-			}
-		}
-		if n := len(spans.Ended()); n != 2 {
-			t.Errorf("%d spans", n)
-		}
-	})
 }
 
 func TestClientSamplerIsAsked(t *testing.T) {

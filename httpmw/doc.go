@@ -17,14 +17,30 @@
 // Neither the handler nor the peer can tell that it is there. The handler's ResponseWriter has
 // the capabilities of the one below and no others; what is sent, and when, does not change; a
 // panic goes on with the same value. A transport does not touch the caller's request or its
-// header map, nor wrap its body.
+// header map, nor wrap its body, and the response shows the caller's request as the one sent.
 //
-// Credentials do not leave: neither those in a URL, nor known signature parameters in a query.
+// Three things show all the same, for net/http tells its own types apart:
+//
+//   - [http.MaxBytesHandler] and [http.MaxBytesReader] below a wrapped handler limit what is read,
+//     but do not also close an HTTP/1 connection after the reply. Put the former above.
+//   - net/http reports a superfluous WriteHeader as coming from this package.
+//   - A handler that asks for a combination of interfaces which no ResponseWriter of net/http's has
+//     may have to ask [http.ResponseController].
+//
+// # What leaves
+//
+// What callers send is not believed where [Config] says that they are strangers, and addresses in
+// headers only as far as it says that our proxies wrote them. Of what the service itself knows,
+// credentials do not leave: neither those in a URL, nor the values of known signature parameters
+// in a query, nor any header that holds some. [Egress] keeps trace headers and baggage inside the
+// mesh.
 //
 // # What it costs
 //
 // Beyond the handler, with meshtrace's own provider: a request that is not recorded costs the
 // copy of the request that carries the context, and the span context itself; one that is recorded
-// also an object that observes the response. Attributes are built only once the sampler has
-// decided, unless it asks for them, in memory that is used again.
+// also an object that observes the response. A transport costs the copy of the request and its
+// header, the header's new values, the span, and the response's body. Attributes are built only
+// once the sampler has decided, unless it asks for them, in memory that is used again. Metrics are
+// built only if there is a MeterProvider, and cost no allocation.
 package httpmw

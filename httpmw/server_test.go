@@ -1,27 +1,21 @@
 package httpmw_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/httpmw"
-)
-
-// get sends a request and reads the response to its end.
+) // get sends a request and reads the response to its end.
 func get(t *testing.T, c *http.Client, r *http.Request) (*http.Response, string) {
 	t.Helper()
 	resp, err := c.Do(r)
@@ -327,83 +321,6 @@ func TestSkip(t *testing.T) {
 	})
 }
 
-func TestPublic(t *testing.T) {
-	stranger := func(r *http.Request) bool { return r.Header.Get("X-From") == "outside" }
-	for _, tt := range []struct {
-		rule   string
-		cfg    httpmw.Config
-		from   string
-		public bool
-	}{
-		{"Public is for every request", httpmw.Config{Public: true}, "inside", true},
-		{"PublicRequest decides for one", httpmw.Config{PublicRequest: stranger}, "outside", true},
-		{"and against one", httpmw.Config{Public: true, PublicRequest: stranger}, "inside", false},
-	} {
-		t.Run(tt.rule, func(t *testing.T) {
-			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-				tt.cfg.TracerProvider = tp
-				var ctx context.Context
-				h := httpmw.New(tt.cfg).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }))
-				for _, header := range []string{sampled, unsampled} {
-					r := httptest.NewRequest("GET", "/", nil)
-					r.Header.Set(traceparent, header)
-					r.Header.Set("tracestate", "a=1")
-					r.Header.Set("baggage", "user=7")
-					r.Header.Set("X-From", tt.from)
-					h.ServeHTTP(httptest.NewRecorder(), r)
-				}
-				if !tt.public {
-					if n := len(spans.Ended()); n != 1 {
-						t.Errorf("%d spans, want that of the sampled caller", n)
-					}
-					return
-				}
-				if n := len(spans.Ended()); n != 2 {
-					t.Fatalf("%d spans: a stranger chose our sampling", n)
-				}
-				got := spans.Ended()[0]
-				if got.Parent().IsValid() || got.SpanContext().TraceID().String() == traceID || got.SpanContext().TraceState().Len() > 0 {
-					t.Errorf("%v with parent %v is no new root", got.SpanContext(), got.Parent())
-				}
-				if baggage.FromContext(ctx).Len() > 0 {
-					t.Error("a stranger's baggage came in")
-				}
-				links := got.Links()
-				if len(links) != 1 || links[0].SpanContext.SpanID().String() != parentID || links[0].SpanContext.TraceState().Len() > 0 {
-					t.Errorf("links %v", links)
-				}
-			})
-		})
-	}
-}
-
-func TestPublicPassThrough(t *testing.T) {
-	h := httpmw.New(httpmw.Config{Public: true}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if sc := trace.SpanContextFromContext(r.Context()); sc.IsValid() {
-			t.Errorf("a stranger's context came in: %v", sc)
-		}
-	}))
-	r := httptest.NewRequest("GET", "/", nil)
-	r.Header.Set(traceparent, sampled)
-	h.ServeHTTP(httptest.NewRecorder(), r)
-}
-
-func TestWrappedTwice(t *testing.T) {
-	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-		m := httpmw.New(httpmw.Config{TracerProvider: tp})
-		r := httptest.NewRequest("GET", "/", nil)
-		r.Header.Set(traceparent, sampled)
-		m.Wrap(m.Wrap(http.HandlerFunc(okHandler))).ServeHTTP(httptest.NewRecorder(), r)
-		ended := spans.Ended()
-		if len(ended) != 2 {
-			t.Fatalf("%d spans", len(ended))
-		}
-		if inner, outer := ended[0], ended[1]; inner.Parent().SpanID() != outer.SpanContext().SpanID() {
-			t.Errorf("the inner span is %v's child, not the outer's", inner.Parent())
-		}
-	})
-}
-
 // attributeSampler keeps what it was asked with.
 type attributeSampler struct {
 	sdktrace.Sampler
@@ -445,177 +362,4 @@ func TestSamplerIsAsked(t *testing.T) {
 	}
 }
 
-type failure struct{ code int }
-
 func (f failure) Error() string { return fmt.Sprint("failure ", f.code) }
-
-func TestServerPanic(t *testing.T) {
-	sentinel := &failure{1}
-	for _, tt := range []struct {
-		rule    string
-		value   any
-		before  func(http.ResponseWriter)
-		failed  bool
-		attrs   map[string]string
-		message string // of the exception event, if there is one
-	}{
-		{
-			rule: "a panic is an error, and 500 if nothing was sent", value: "boom", failed: true, message: "boom",
-			attrs: map[string]string{"http.response.status_code": "500", "error.type": "string"},
-		},
-		{
-			rule: "an error's type is its Go type", value: failure{2}, failed: true, message: "failure 2",
-			attrs: map[string]string{"error.type": "github.com/meshtrace/meshtrace/httpmw_test.failure"},
-		},
-		{
-			rule: "the value goes on as it is", value: sentinel, failed: true, message: "failure 1",
-			attrs: map[string]string{"error.type": "*httpmw_test.failure"},
-		},
-		{
-			rule: "a status that was sent stays", value: "boom", failed: true, message: "boom",
-			before: func(w http.ResponseWriter) { w.WriteHeader(202) },
-			attrs:  map[string]string{"http.response.status_code": "202"},
-		},
-		{
-			rule: "ErrAbortHandler is an abort", value: http.ErrAbortHandler,
-			attrs: map[string]string{"http.response.status_code": "", "error.type": "aborted"},
-		},
-		{
-			rule: "also after the header", value: http.ErrAbortHandler,
-			before: func(w http.ResponseWriter) { w.WriteHeader(200) },
-			attrs:  map[string]string{"http.response.status_code": "200", "error.type": "aborted"},
-		},
-		{
-			rule: "a value that cannot be compared", value: []string{"x"}, failed: true, message: "[x]",
-			attrs: map[string]string{"error.type": "[]string"},
-		},
-	} {
-		t.Run(tt.rule, func(t *testing.T) {
-			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-				h := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-					if tt.before != nil {
-						tt.before(w)
-					}
-					panic(tt.value)
-				}))
-				func() {
-					defer func() {
-						if got := recover(); !cmp.Equal(got, tt.value, cmp.AllowUnexported(failure{}), cmp.Comparer(func(a, b error) bool { return a == b })) {
-							t.Errorf("panicked on with %v, want %v", got, tt.value)
-						}
-					}()
-					h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-				}()
-				got := spans.one(t)
-				if failed := got.Status().Code == codes.Error; failed != tt.failed {
-					t.Errorf("status %v", got.Status())
-				}
-				checkAttrs(t, attrs(got), tt.attrs)
-				var messages []string
-				for _, e := range got.Events() {
-					a := texts(e.Attributes)
-					messages = append(messages, a["exception.message"])
-					if e.Name != "exception" || !strings.Contains(a["exception.stacktrace"], "TestServerPanic") {
-						t.Errorf("event %q with the stack %q", e.Name, a["exception.stacktrace"])
-					}
-				}
-				if want := strings.Fields(tt.message); tt.message == "" && len(messages) > 0 || tt.message != "" && !cmp.Equal(messages, []string{tt.message}) {
-					t.Errorf("exceptions %q, want %q", messages, want)
-				}
-			})
-		})
-	}
-}
-
-func TestGoexitIsAnAbort(t *testing.T) {
-	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-		h := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-			runtime.Goexit()
-		}))
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-		}()
-		<-done
-		checkAttrs(t, attrs(spans.one(t)), map[string]string{"error.type": "aborted", "http.response.status_code": ""})
-	})
-}
-
-func TestClientGone(t *testing.T) {
-	for _, tt := range []struct {
-		rule   string
-		before func(w http.ResponseWriter)
-		after  func(w http.ResponseWriter)
-		failed bool
-		attrs  map[string]string
-	}{
-		{
-			rule:  "a client that goes is no error of ours",
-			attrs: map[string]string{"error.type": "cancelled"},
-		},
-		{
-			rule:  "nor is what the handler answers then",
-			after: func(w http.ResponseWriter) { w.WriteHeader(500) },
-			attrs: map[string]string{"error.type": "cancelled", "http.response.status_code": "500"},
-		},
-		{
-			rule:   "but what it answered before is",
-			before: func(w http.ResponseWriter) { w.WriteHeader(500) },
-			failed: true,
-			attrs:  map[string]string{"error.type": "500"},
-		},
-		{
-			rule:   "one that has the whole response may go",
-			before: func(w http.ResponseWriter) { w.Header().Set("Content-Length", "2"); io.WriteString(w, "ok") },
-			attrs:  map[string]string{"error.type": ""},
-		},
-	} {
-		t.Run(tt.rule, func(t *testing.T) {
-			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-				ctx, cancel := context.WithCancel(context.Background())
-				defer cancel()
-				h := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if tt.before != nil {
-						tt.before(w)
-					}
-					cancel()
-					<-r.Context().Done()
-					if tt.after != nil {
-						tt.after(w)
-					}
-				}))
-				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
-				got := spans.one(t)
-				if failed := got.Status().Code == codes.Error; failed != tt.failed {
-					t.Errorf("status %v", got.Status())
-				}
-				checkAttrs(t, attrs(got), tt.attrs)
-			})
-		})
-	}
-}
-
-func TestHandlerTimeout(t *testing.T) {
-	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-		done := make(chan struct{})
-		wrapped := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			<-r.Context().Done()
-			for { // TimeoutHandler says so only some time after it has cancelled the context
-				if _, err := io.WriteString(w, "late"); errors.Is(err, http.ErrHandlerTimeout) {
-					return
-				}
-			}
-		}))
-		h := http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			defer close(done)
-			wrapped.ServeHTTP(w, r)
-		}), 1, "")
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-		<-done
-		got := spans.one(t)
-		if got.Status().Code != codes.Error || attrs(got)["error.type"] != "timeout" {
-			t.Errorf("status %v, attributes %v", got.Status(), attrs(got))
-		}
-	})
-}

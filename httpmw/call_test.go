@@ -1,0 +1,172 @@
+package httpmw_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/meshtrace/meshtrace/httpmw"
+)
+
+// closer is a body that fails as it is told.
+type closer struct {
+	io.Reader
+	err error
+}
+
+func TestClientSpanEnds(t *testing.T) {
+	broken := errors.New("broken")
+	for _, tt := range []struct {
+		rule   string
+		body   func() io.ReadCloser
+		use    func(t *testing.T, body io.ReadCloser)
+		early  bool // ends with the headers
+		failed bool
+		attrs  map[string]string
+	}{
+		{
+			rule: "at the end of the body", body: func() io.ReadCloser { return closer{strings.NewReader("hello"), nil} },
+			use:   func(_ *testing.T, b io.ReadCloser) { io.Copy(io.Discard, b) },
+			attrs: map[string]string{"http.response.body.size": "5"},
+		},
+		{
+			rule: "at the end that comes with the last byte", body: func() io.ReadCloser { return closer{iotest.DataErrReader(strings.NewReader("hello")), nil} },
+			use:   func(_ *testing.T, b io.ReadCloser) { b.Read(make([]byte, 10)) },
+			attrs: map[string]string{"http.response.body.size": "5"},
+		},
+		{
+			rule: "when the body is closed", body: func() io.ReadCloser { return closer{strings.NewReader("hello"), broken} },
+			use: func(t *testing.T, b io.ReadCloser) {
+				b.Read(make([]byte, 2))
+				if err := b.Close(); err != broken {
+					t.Errorf("Close: %v", err)
+				}
+			},
+			attrs: map[string]string{"http.response.body.size": "2", "error.type": ""},
+		},
+		{
+			rule: "when the body cannot be read", body: func() io.ReadCloser { return closer{iotest.ErrReader(broken), nil} },
+			use: func(t *testing.T, b io.ReadCloser) {
+				if _, err := b.Read(make([]byte, 2)); err != broken {
+					t.Errorf("Read: %v", err)
+				}
+			},
+			failed: true,
+			attrs:  map[string]string{"error.type": "*errors.errorString", "http.response.status_code": "200"},
+		},
+		{
+			rule: "only once", body: func() io.ReadCloser { return closer{strings.NewReader("hello"), nil} },
+			use:   func(_ *testing.T, b io.ReadCloser) { io.Copy(io.Discard, b); b.Read(nil); b.Close(); b.Close() },
+			attrs: map[string]string{"http.response.body.size": "5"},
+		},
+		{
+			rule: "with the headers if there is no body", body: func() io.ReadCloser { return http.NoBody }, early: true,
+			use: func(t *testing.T, b io.ReadCloser) {
+				if b != http.NoBody {
+					t.Error("http.NoBody is another one now")
+				}
+			},
+			attrs: map[string]string{"http.response.status_code": "200"},
+		},
+		{
+			rule: "and if there is not even that", body: func() io.ReadCloser { return nil }, early: true,
+			use: func(t *testing.T, b io.ReadCloser) {
+				if b != nil {
+					t.Error("nil is a body now")
+				}
+			},
+		},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				resp, err := httpmw.NewTransport(respond(200, tt.body()), httpmw.ClientConfig{TracerProvider: tp}).RoundTrip(request(t, "GET", "http://example.com/"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ended := len(spans.Ended()) > 0; ended != tt.early {
+					t.Errorf("ended with the headers: %v, want %v", ended, tt.early)
+				}
+				tt.use(t, resp.Body)
+				got := spans.one(t)
+				if failed := got.Status().Code == codes.Error; failed != tt.failed {
+					t.Errorf("status %v", got.Status())
+				}
+				checkAttrs(t, attrs(got), tt.attrs)
+			})
+		})
+	}
+}
+
+func TestBaseReturnsNothing(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		rt := roundTripper(func(*http.Request) (*http.Response, error) { return nil, nil })
+		httpmw.NewTransport(rt, httpmw.ClientConfig{TracerProvider: tp}).RoundTrip(request(t, "GET", "http://example.com/"))
+		checkAttrs(t, attrs(spans.one(t)), map[string]string{"error.type": "_OTHER"})
+	})
+}
+
+func TestBasePanics(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		rt := roundTripper(func(*http.Request) (*http.Response, error) { panic("boom") })
+		defer func() {
+			if got := recover(); got != "boom" {
+				t.Errorf("panicked on with %v", got)
+			}
+			spans.one(t)
+		}()
+		httpmw.NewTransport(rt, httpmw.ClientConfig{TracerProvider: tp}).RoundTrip(request(t, "GET", "http://example.com/"))
+	})
+}
+
+func TestSwitchingProtocols(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		done := make(chan struct{})
+		wrapped := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, rw, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			rw.Flush()
+			line, _ := rw.ReadString('\n')
+			rw.WriteString(line)
+			rw.Flush()
+		}))
+		s := serveHTTP1(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(done)
+			wrapped.ServeHTTP(w, r)
+		}))
+		rt := httpmw.NewTransport(s.Client().Transport, httpmw.ClientConfig{TracerProvider: tp})
+		resp, err := rt.RoundTrip(request(t, "GET", s.URL, "Connection", "Upgrade", "Upgrade", "echo"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rw, ok := resp.Body.(io.ReadWriteCloser)
+		if !ok {
+			t.Fatalf("the body is a %T, which cannot be written to", resp.Body)
+		}
+		io.WriteString(rw, "hello\n")
+		if line, _ := bufio.NewReader(rw).ReadString('\n'); line != "hello\n" {
+			t.Errorf("echo %q", line)
+		}
+		rw.Close()
+		<-done
+		for _, sp := range spans.Ended() {
+			if got := attrs(sp)["http.response.status_code"]; got != "101" || sp.Status().Code != codes.Unset {
+				t.Errorf("%v span: status code %s, %v", sp.SpanKind(), got, sp.Status())
+			}
+		}
+		if n := len(spans.Ended()); n != 2 {
+			t.Errorf("%d spans", n)
+		}
+	})
+}
