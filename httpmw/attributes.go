@@ -80,7 +80,7 @@ func (in *incoming) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyVa
 	if in.debugID != "" {
 		dst = append(dst, debugIDKey.String(in.debugID))
 	}
-	return m.cfg.Capture.or(&defaults.server).Request.appendRequest(dst, r.Header)
+	return m.cfg.capture().Request.appendRequest(dst, r.Header)
 }
 
 // appendResponse appends the outcome of a request that was served.
@@ -93,7 +93,7 @@ func (x *exchange) appendResponse(dst []attribute.KeyValue, out outcome) []attri
 	if after := x.firstByte(); after > 0 {
 		dst = append(dst, firstByteKey.Float64(milliseconds(after)))
 	}
-	if capture := x.m.cfg.Capture.or(&defaults.server).Response; len(capture.list) > 0 {
+	if capture := x.m.cfg.capture().Response; len(capture.list) > 0 {
 		dst = capture.appendResponse(dst, x.below.Header())
 	}
 	return dst
@@ -127,7 +127,7 @@ func (out *outgoing) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyV
 	if req.ContentLength > 0 {
 		dst = append(dst, semconv.HTTPRequestBodySize(int(req.ContentLength)))
 	}
-	return t.cfg.Capture.or(&defaults.client).Request.appendRequest(dst, req.Header)
+	return t.cfg.capture().Request.appendRequest(dst, req.Header)
 }
 
 // serverOf returns the host of a URL and its port, which the scheme says if the URL does not.
@@ -202,11 +202,10 @@ func appendMethod(dst []attribute.KeyValue, method string) []attribute.KeyValue 
 // knownMethod returns the method as http.request.method has it, and the original if that differs:
 // whoever sends requests with made-up methods shall not make up span names too.
 func knownMethod(method string) (known, original string) {
-	switch method {
-	case "":
+	switch {
+	case method == "":
 		return http.MethodGet, "" // as net/http's client understands it
-	case http.MethodConnect, http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,
-		http.MethodPatch, http.MethodPost, http.MethodPut, http.MethodTrace, "QUERY":
+	case isKnown(method):
 		return method, ""
 	}
 	return otherMethod, method

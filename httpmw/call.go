@@ -78,7 +78,7 @@ func (c *call) describe(resp *http.Response) {
 	attrs.list = appendOutcome(attrs.list, out)
 	attrs.list = appendProtocol(attrs.list, c.protocol)
 	attrs.list = append(attrs.list, firstByteKey.Float64(milliseconds(clock()-c.sent)))
-	attrs.list = c.transport.cfg.Capture.or(&defaults.client).Response.appendResponse(attrs.list, resp.Header)
+	attrs.list = c.transport.cfg.capture().Response.appendResponse(attrs.list, resp.Header)
 	c.span.Describe(attrs.list)
 	if out.failed {
 		c.span.SetStatus(codes.Error, "")

@@ -3,6 +3,7 @@ package httpmw
 import (
 	"net/http"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -67,8 +68,13 @@ type Config struct {
 	// what differs with each request.
 	SpanName func(r *http.Request, route string) string
 
-	// Capture are headers that are recorded. Default: what [SetDefaultCapture] was told,
-	// otherwise none.
+	// Attributes returns what else is to be recorded of a request that was served. It gets the
+	// request that the handler got, or, with [Routes], the one that the mux did, with its
+	// pattern and path values.
+	Attributes func(r *http.Request) []attribute.KeyValue
+
+	// Capture are headers that are recorded. Default: what [SetDefaults] was told, otherwise
+	// none.
 	Capture Capture
 
 	// OmitQuery leaves url.query out.
@@ -114,8 +120,8 @@ type ClientConfig struct {
 	// empty if the request's context has none.
 	SpanName func(r *http.Request, template string) string
 
-	// Capture are headers that are recorded. Default: what [SetDefaultCapture] was told,
-	// otherwise none.
+	// Capture are headers that are recorded. Default: what [SetDefaults] was told, otherwise
+	// none.
 	Capture Capture
 
 	// SecretQueryKeys are query parameters whose values are recorded as REDACTED, beside

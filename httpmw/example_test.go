@@ -190,11 +190,11 @@ func ExampleNewHosts() {
 	// client span: GET
 }
 
-func ExampleCaptureFromEnv() {
+func ExampleDefaultsFromEnv() {
 	environment := map[string]string{"OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS": "x-tenant,cookie"}
-	server, _, err := httpmw.CaptureFromEnv(func(name string) string { return environment[name] })
+	defaults, err := httpmw.DefaultsFromEnv(func(name string) string { return environment[name] })
 	fmt.Println(err)
-	_ = httpmw.Config{Capture: server}
+	httpmw.SetDefaults(defaults)
 	// Output: OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS: httpmw: header "cookie": it holds credentials
 }
 

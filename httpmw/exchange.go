@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"runtime/debug"
@@ -23,12 +24,13 @@ type exchange struct {
 
 	m            *Middleware
 	span         global.Span
-	meters       *serverMeters // nil if nothing is measured
-	outer, inner *http.Request // as it came, and the copy that the handler got
-	upload       *uploadedBody // the inner one's body, if its length was not announced
-	route        route         // what was known when the span started
-	told         atomic.Pointer[route]
-	arrived      time.Duration // when, on clock's scale, if anything is measured
+	meters       *serverMeters                // nil if nothing is measured
+	outer, inner *http.Request                // as it came, and the copy that the handler got
+	upload       *uploadedBody                // the inner one's body, if its length was not announced
+	route        route                        // what was known when the span started
+	told         atomic.Pointer[route]        // what was said of it later
+	routed       atomic.Pointer[http.Request] // the innermost one that Routes saw
+	arrived      time.Duration                // when, on clock's scale, if anything is measured
 	response
 }
 
@@ -101,6 +103,9 @@ func (x *exchange) describe(out outcome, to route, thrown any) {
 		attrs.list = appendRoute(attrs.list, to)
 	}
 	attrs.list = x.appendResponse(attrs.list, out)
+	if further := x.m.cfg.Attributes; further != nil {
+		attrs.list = append(attrs.list, further(cmp.Or(x.routed.Load(), x.inner))...)
+	}
 	x.span.Describe(attrs.list)
 	if out.failed {
 		x.span.SetStatus(codes.Error, out.description)

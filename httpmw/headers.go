@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 )
@@ -102,50 +101,4 @@ func (h Headers) appendResponse(dst []attribute.KeyValue, from http.Header) []at
 		}
 	}
 	return dst
-}
-
-// defaults are what [SetDefaultCapture] was told.
-var defaults struct{ server, client atomic.Pointer[Capture] }
-
-// SetDefaultCapture sets the headers that are recorded for a [Config] and a [ClientConfig] which
-// name none. meshtrace.Start calls it with what [CaptureFromEnv] returns.
-func SetDefaultCapture(server, client Capture) {
-	defaults.server.Store(&server)
-	defaults.client.Store(&client)
-}
-
-// or returns c, or what the default is if c names no header.
-func (c Capture) or(byDefault *atomic.Pointer[Capture]) Capture {
-	if len(c.Request.list)+len(c.Response.list) > 0 {
-		return c
-	}
-	if set := byDefault.Load(); set != nil {
-		return *set
-	}
-	return c
-}
-
-// CaptureFromEnv returns the headers that OpenTelemetry's environment variables name, in lists
-// separated by commas: OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS, the same with
-// RESPONSE, and both with CLIENT. getenv is [os.Getenv], or the like. The error names each variable
-// that has a header which [NewHeaders] refuses; the others are in the lists.
-func CaptureFromEnv(getenv func(name string) string) (server, client Capture, err error) {
-	var errs []error
-	read := func(side, direction string) Headers {
-		name := "OTEL_INSTRUMENTATION_HTTP_" + side + "_CAPTURE_" + direction + "_HEADERS"
-		var names []string
-		for item := range strings.SplitSeq(getenv(name), ",") {
-			if item = strings.TrimSpace(item); item != "" {
-				names = append(names, item)
-			}
-		}
-		h, err := NewHeaders(names...)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		}
-		return h
-	}
-	server = Capture{Request: read("SERVER", "REQUEST"), Response: read("SERVER", "RESPONSE")}
-	client = Capture{Request: read("CLIENT", "REQUEST"), Response: read("CLIENT", "RESPONSE")}
-	return server, client, errors.Join(errs...)
 }

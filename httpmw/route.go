@@ -78,8 +78,10 @@ func Routes(next http.Handler) http.Handler {
 	})
 }
 
-// matched notes the pattern that r was matched by, unless somebody has said the route.
+// matched notes the request that a mux has had, and the pattern that it was matched by, unless
+// somebody has said the route.
 func (x *exchange) matched(r *http.Request) {
+	x.routed.CompareAndSwap(nil, r)
 	if found := patternRoute(r.Pattern); found.path != "" {
 		x.told.CompareAndSwap(nil, &found)
 	}

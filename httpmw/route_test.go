@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/httpmw"
@@ -154,4 +155,28 @@ func TestSetRouteWithoutSpan(t *testing.T) {
 	httpmw.Wrap(httpmw.Routes(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		httpmw.SetRoute(r.Context(), "/x")
 	}))).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+}
+
+// TestAttributes records path values, through any number of copies of the request.
+func TestAttributes(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /users/{id}", okHandler)
+	for _, tt := range []struct {
+		rule string
+		h    http.Handler
+		want string
+	}{
+		{"the request that the handler got", mux, "7"},
+		{"the request that the mux got", copying(copying(httpmw.Routes(mux))), "7"},
+		{"not if nobody saw that one", copying(mux), ""},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				httpmw.New(httpmw.Config{TracerProvider: tp, Attributes: func(r *http.Request) []attribute.KeyValue {
+					return []attribute.KeyValue{attribute.String("user.id", r.PathValue("id"))}
+				}}).Wrap(tt.h).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/users/7", nil))
+				checkAttrs(t, attrs(spans.one(t)), map[string]string{"user.id": tt.want})
+			})
+		})
+	}
 }
