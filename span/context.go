@@ -41,9 +41,9 @@ func (s *recording) Value(key any) any {
 
 // String keeps fmt from looking into a span, which others may be writing to, when it prints a
 // context.
-func (s *recording) String() string { return describe(s.Context, s.sc) }
+func (s *recording) String() string { return contextName(s.Context, s.sc) }
 
-func describe(parent context.Context, sc trace.SpanContext) string {
+func contextName(parent context.Context, sc trace.SpanContext) string {
 	return fmt.Sprintf("%v.WithSpan(%v)", parent, sc.SpanID())
 }
 
@@ -84,7 +84,7 @@ func (s *unsampled) Value(key any) any {
 	return s.Context.Value(key)
 }
 
-func (s *unsampled) String() string { return describe(s.Context, s.sc) }
+func (s *unsampled) String() string { return contextName(s.Context, s.sc) }
 
 // SpanContext returns the context that children of this span take over.
 func (s *unsampled) SpanContext() trace.SpanContext { return s.sc }

@@ -75,6 +75,7 @@ func (l *Limits) trim(attrs []attribute.KeyValue, limit int) ([]attribute.KeyVal
 			dropped++
 		}
 	}
+	clear(attrs[len(kept):]) // a record is used again, and would hold on to the rest
 	return kept, dropped
 }
 
@@ -89,7 +90,8 @@ func (l *Limits) fit(attrs []attribute.KeyValue) bool {
 }
 
 // indexOf looks along attrs. Spans have a dozen attributes and their keys differ in length more
-// often than not, so this beats a map up to the default limit.
+// often than not: this is several times faster than a map then. From some fifty on a map would be,
+// but it would be one more thing to keep in step, for spans that hardly anybody records.
 func indexOf(attrs []attribute.KeyValue, key attribute.Key) int {
 	for i := range attrs {
 		if attrs[i].Key == key {

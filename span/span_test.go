@@ -693,10 +693,14 @@ func TestRecordsForget(t *testing.T) {
 			}
 		}
 	})
-	tracer := newProvider(t, span.Config{Exporter: look}).Tracer("test")
+	tracer := newProvider(t, span.Config{Exporter: look, Limits: span.Limits{Attributes: 2}}).Tracer("test").(seam.Starter)
 	for i := range 100 {
-		_, s := tracer.Start(context.Background(), "test")
-		if i%2 == 0 {
+		start := seam.Start{Name: "test"}
+		if i%3 == 0 {
+			start.Subject = &subject{attrs: ints(1, 8)} // of which two are kept
+		}
+		_, s := tracer.StartSpan(context.Background(), start)
+		if i%3 == 1 {
 			useEverything(s)
 		}
 		s.End()

@@ -128,14 +128,16 @@ func (g generator) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID 
 
 // ourSampler is one that is told the parent.
 type ourSampler struct {
-	asks   bool
-	parent *trace.SpanContext
-	params *sdktrace.SamplingParameters
+	asks     bool
+	decision sdktrace.SamplingDecision
+	told     func(trace.SpanContext, sdktrace.SamplingParameters) // may be nil
 }
 
 func (s ourSampler) Sample(parent trace.SpanContext, p sdktrace.SamplingParameters) sdktrace.SamplingResult {
-	*s.parent, *s.params = parent, p
-	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: parent.TraceState()}
+	if s.told != nil {
+		s.told(parent, p)
+	}
+	return sdktrace.SamplingResult{Decision: s.decision, Tracestate: parent.TraceState()}
 }
 
 func (s ourSampler) ShouldSample(sdktrace.SamplingParameters) sdktrace.SamplingResult {
@@ -150,7 +152,8 @@ func TestASamplerOfOursIsToldTheParent(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			var told trace.SpanContext
 			var params sdktrace.SamplingParameters
-			tracer := newProvider(t, span.Config{Sampler: ourSampler{parent: &told, params: &params}}).Tracer("test")
+			sampler := ourSampler{told: func(parent trace.SpanContext, p sdktrace.SamplingParameters) { told, params = parent, p }}
+			tracer := newProvider(t, span.Config{Sampler: sampler}).Tracer("test")
 			ctx := trace.ContextWithSpanContext(context.Background(), tt.ctx)
 			start := tt.start
 			start.Name, start.Kind, start.Attrs, start.Links = "test", trace.SpanKindServer, ints(1, 2), []trace.Link{{SpanContext: linked(2)}}
@@ -193,6 +196,105 @@ func TestAsksAttributes(t *testing.T) {
 			tracer := newProvider(t, tt.cfg).Tracer("test").(seam.Starter)
 			if got := tracer.AsksAttributes(); got != tt.want {
 				t.Errorf("AsksAttributes() = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// subject is a seam.Subject that counts how often it is asked.
+type subject struct {
+	attrs []attribute.KeyValue
+	asked int
+}
+
+func (s *subject) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
+	s.asked++
+	return append(dst, s.attrs...)
+}
+
+func TestASubjectIsAskedWhenItsAttributesAreNeeded(t *testing.T) {
+	drop := ourSampler{decision: sdktrace.Drop}
+	for _, tt := range []struct {
+		rule string
+		cfg  span.Config
+		want int
+	}{
+		{"by a span that records", span.Config{}, 1},
+		{"by no span that is dropped", span.Config{Sampler: drop}, 0},
+		{"by a sampler that looks", span.Config{Sampler: ourSampler{asks: true, decision: sdktrace.Drop}}, 1},
+		{"by a foreign sampler", span.Config{Sampler: sdktrace.NeverSample()}, 1},
+		{"once, by a foreign sampler and the span", span.Config{Sampler: sdktrace.AlwaysSample()}, 1},
+		{"once, by a processor and the span", span.Config{Processors: []sdktrace.SpanProcessor{processor{}}}, 1},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			var about subject
+			p := newProvider(t, tt.cfg)
+			tracer := p.Tracer("test").(seam.Starter)
+			_, s := tracer.StartSpan(t.Context(), seam.Start{Name: "test", Subject: &about})
+			s.End()
+			if about.asked != tt.want {
+				t.Errorf("asked %d times, want %d", about.asked, tt.want)
+			}
+			p.Shutdown(t.Context())
+			tracer.StartSpan(t.Context(), seam.Start{Name: "late", Subject: &about})
+			if about.asked != tt.want {
+				t.Error("asked after the shutdown")
+			}
+		})
+	}
+}
+
+func TestWhoLooksSeesASubjectsAttributes(t *testing.T) {
+	var sampled, started []attribute.KeyValue
+	about, attrs := &subject{attrs: ints(2, 3)}, append(make([]attribute.KeyValue, 0, 8), ints(1, 1)...)
+	cfg := span.Config{
+		Sampler: samplerFunc(func(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+			sampled = p.Attributes
+			return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample}
+		}),
+		Processors: []sdktrace.SpanProcessor{processor{onStart: func(_ context.Context, s sdktrace.ReadWriteSpan) { started = s.Attributes() }}},
+	}
+	ended := spansOf(t, cfg, func(tracer trace.Tracer) {
+		_, s := tracer.(seam.Starter).StartSpan(t.Context(), seam.Start{Attrs: attrs, Subject: about})
+		s.End()
+	})[0].Attributes
+	for who, got := range map[string][]attribute.KeyValue{"sampler": sampled, "processor": started, "record": ended} {
+		if diff := cmp.Diff(ints(1, 3), got, equal); diff != "" {
+			t.Errorf("the %s has (-want +got):\n%s", who, diff)
+		}
+	}
+	if spare := attrs[1:2][0]; spare.Valid() {
+		t.Errorf("%v was written behind the caller's slice", spare)
+	}
+}
+
+func TestASubjectsAttributesHaveLimits(t *testing.T) {
+	long := attribute.String("long", "12345")
+	for _, tt := range []struct {
+		rule    string
+		limits  span.Limits
+		before  []attribute.KeyValue // of Start
+		subject []attribute.KeyValue
+		want    []attribute.KeyValue
+		dropped int
+	}{
+		{"within them all are kept", span.Limits{Attributes: 3}, nil, ints(1, 3), ints(1, 3), 0},
+		{"beyond them the first", span.Limits{Attributes: 3}, nil, ints(1, 5), ints(1, 3), 2},
+		{"those of Start come before", span.Limits{Attributes: 3}, ints(1, 2), ints(3, 5), ints(1, 3), 2},
+		{"what both lose is counted", span.Limits{Attributes: 2}, ints(1, 3), ints(4, 5), ints(1, 2), 3},
+		{"the last value of a key wins", span.Limits{}, []attribute.KeyValue{attribute.Int("2", 0)}, ints(1, 2), ints(1, 2), 0},
+		{"a key must not be empty", span.Limits{}, nil, append(ints(1, 2), attribute.Int("", 3)), ints(1, 2), 1},
+		{"values are cut", span.Limits{ValueLength: 3}, nil, []attribute.KeyValue{long}, []attribute.KeyValue{attribute.String("long", "123")}, 0},
+		{"without a limit there is none", span.Limits{Attributes: -1}, nil, ints(1, 300), ints(1, 300), 0},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			exported := new(sink) // and nobody who looks at the start
+			tracer := newProvider(t, span.Config{Limits: tt.limits, Exporter: exported}).Tracer("test").(seam.Starter)
+			_, s := tracer.StartSpan(t.Context(), seam.Start{Attrs: tt.before, Subject: &subject{attrs: tt.subject}})
+			s.End()
+			got := exported.spans()[0]
+			if diff := cmp.Diff(tt.want, got.Attributes, equal); diff != "" || got.DroppedAttributes != tt.dropped {
+				t.Errorf("%d attributes dropped, want %d; kept (-want +got):\n%s", got.DroppedAttributes, tt.dropped, diff)
 			}
 		})
 	}
