@@ -82,7 +82,7 @@ func (l *Limits) trim(attrs []attribute.KeyValue, limit int) ([]attribute.KeyVal
 // fit reports whether attrs, in which no key stands twice, are what trim would return.
 func (l *Limits) fit(attrs []attribute.KeyValue) bool {
 	for i := range attrs {
-		if l.concern(attrs[i].Value) || !attrs[i].Valid() {
+		if l.concern(&attrs[i].Value) || !attrs[i].Valid() {
 			return false
 		}
 	}
@@ -103,7 +103,7 @@ func indexOf(attrs []attribute.KeyValue, key attribute.Key) int {
 
 // concern reports whether the limits could change v. They seldom do, and an attribute is a lot to
 // pass around in vain.
-func (l *Limits) concern(v attribute.Value) bool {
+func (l *Limits) concern(v *attribute.Value) bool {
 	return l.ValueLength >= 0 || v.Type() > attribute.STRING
 }
 

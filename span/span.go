@@ -135,7 +135,7 @@ func (s *recording) setAttributes(r *record, attrs []attribute.KeyValue) {
 			r.DroppedAttrs++
 			continue
 		}
-		if limits.concern(attrs[i].Value) {
+		if limits.concern(&attrs[i].Value) {
 			r.Attrs[at] = limits.value(attrs[i], maxDepth)
 		}
 	}
