@@ -71,7 +71,8 @@ func TestParseServerTiming(t *testing.T) {
 		{"a name that is quoted is none", []string{`"traceparent";desc=` + traceparent}, propagation.ErrMissing},
 		{"a malformed description", []string{`traceparent;desc="00"`}, propagation.ErrSyntax},
 		{"a quoted string that does not end", []string{`db;desc="a, traceparent;desc=` + traceparent}, propagation.ErrMissing},
-		{"too long", []string{strings.Repeat("a,", 2049)}, propagation.ErrTooLong},
+		{"as long as is read", []string{strings.Repeat("a,", 2048)}, propagation.ErrMissing},
+		{"too long", []string{strings.Repeat("a,", 2048) + "a"}, propagation.ErrTooLong},
 		{"nothing", nil, propagation.ErrMissing},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package propagation_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/meshtrace/meshtrace/propagation"
@@ -77,5 +78,36 @@ func TestParseTraceparent(t *testing.T) {
 				t.Errorf("ParseTraceparent(%q): valid %t, remote %t; want both", tt.in, sc.IsValid(), sc.IsRemote())
 			}
 		})
+	}
+}
+
+// Digits are decoded eight at a time: each byte at each place must be told from its neighbours.
+func TestEveryByteAtEveryPlace(t *testing.T) {
+	for c := range 256 {
+		digit := strings.IndexByte("0123456789abcdef", byte(c)) >= 0
+		for i := range len("00-" + tid + "-" + sid) {
+			if traceparent[i] == '-' || i < 2 {
+				continue
+			}
+			in := []byte(traceparent)
+			in[i] = byte(c)
+			sc, err := propagation.ParseTraceparent(string(in))
+			if (err == nil) != digit {
+				t.Fatalf("ParseTraceparent(%q): error %v", in, err)
+			}
+			if out := propagation.AppendTraceparent(nil, sc); digit && string(out) != string(in) {
+				t.Fatalf("ParseTraceparent(%q) = %q", in, out)
+			}
+			upper := "0123456789abcdefABCDEF"
+			single := "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1"
+			if single[i%len(single)] == '-' || i >= len(single)-1 {
+				continue
+			}
+			in = []byte(single)
+			in[i] = byte(c)
+			if _, _, err := propagation.ParseB3Single(string(in)); (err == nil) != (strings.IndexByte(upper, byte(c)) >= 0) {
+				t.Fatalf("ParseB3Single(%q): error %v", in, err)
+			}
+		}
 	}
 }
