@@ -18,17 +18,29 @@ import (
 func (m *Middleware) clientAddress(r *http.Request) string {
 	client, _ := splitHostPort(r.RemoteAddr)
 	for hop := 1; hop <= int(m.cfg.TrustedHops); hop++ {
-		entry := fromEnd(r.Header["X-Forwarded-For"], hop)
-		address, _ := splitHostPort(entry)
-		if _, err := netip.ParseAddr(address); err != nil {
-			address = entry // an IPv6 address without brackets looks as if it had a port
-			if _, err := netip.ParseAddr(address); err != nil {
-				break
-			}
+		address := addressOf(fromEnd(r.Header["X-Forwarded-For"], hop))
+		if address == "" {
+			break
 		}
 		client = address
 	}
 	return client
+}
+
+// addressOf returns the address in an entry of X-Forwarded-For, which may have a port, or "" if it
+// is none. One with a zone is none: that can be any text.
+func addressOf(entry string) string {
+	if at, err := netip.ParseAddrPort(entry); err == nil && at.Addr().Zone() == "" {
+		address, _ := splitHostPort(entry)
+		return address
+	}
+	if strings.HasPrefix(entry, "[") && strings.HasSuffix(entry, "]") {
+		entry = entry[1 : len(entry)-1]
+	}
+	if address, err := netip.ParseAddr(entry); err != nil || address.Zone() != "" {
+		return ""
+	}
+	return entry
 }
 
 // scheme returns the scheme that the client used, as far as it is known.

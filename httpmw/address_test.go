@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +43,8 @@ func TestClientAddress(t *testing.T) {
 		{"IPv6", 1, []string{"2001:db8::1"}, "10.0.0.1:80", "2001:db8::1"},
 		{"IPv6 with a port", 1, []string{"[2001:db8::1]:1234"}, "10.0.0.1:80", "2001:db8::1"},
 		{"an IPv6 peer", 0, nil, "[2001:db8::2]:80", "2001:db8::2"},
+		{"a zone may be any text", 1, []string{"fe80::1%<script>"}, "10.0.0.1:80", "10.0.0.1"},
+		{"a port that is none", 1, []string{"1.1.1.1:http"}, "10.0.0.1:80", "10.0.0.1"},
 		{"spaces", 1, []string{" 1.1.1.1 \t"}, "10.0.0.1:80", "1.1.1.1"},
 		{"no peer", 0, nil, "", ""},
 	} {
@@ -156,6 +160,47 @@ func TestFirstByte(t *testing.T) {
 					t.Errorf("%s, %s: %q, want %q", tt.rule, p.name, got, tt.want)
 				}
 			}
+		}
+	})
+}
+
+// forwardedFor is the slow, obvious way to find a client.
+func forwardedFor(peer string, hops int, values []string) string {
+	var entries []string
+	for _, value := range values {
+		entries = append(entries, strings.Split(value, ",")...)
+	}
+	client := peer
+	for hop := 1; hop <= hops && hop <= len(entries); hop++ {
+		entry := strings.Trim(entries[len(entries)-hop], " \t")
+		if at, err := netip.ParseAddrPort(entry); err == nil {
+			entry = at.Addr().String()
+		} else if len(entry) > 2 && entry[0] == '[' && entry[len(entry)-1] == ']' {
+			entry = entry[1 : len(entry)-1]
+		}
+		address, err := netip.ParseAddr(entry)
+		if err != nil || address.Zone() != "" {
+			break
+		}
+		client = address.String()
+	}
+	return client
+}
+
+func FuzzForwardedFor(f *testing.F) {
+	f.Add("6.6.6.6, 1.1.1.1", "10.0.0.2", uint8(2))
+	f.Add("2001:db8::1", "[2001:db8::1]:1234", uint8(2))
+	f.Add("", ",,", uint8(9))
+	f.Fuzz(func(t *testing.T, first, second string, hops uint8) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = "10.0.0.1:80"
+		r.Header["X-Forwarded-For"] = []string{first, second}
+		got := serverAttrs(t, httpmw.Config{TrustedHops: hops}, r)["client.address"]
+		want := forwardedFor("10.0.0.1", int(hops), r.Header["X-Forwarded-For"])
+		if a, err := netip.ParseAddr(got); err != nil {
+			t.Errorf("%q is no address", got)
+		} else if b, err := netip.ParseAddr(want); err != nil || a != b {
+			t.Errorf("%q, %q, %d hops: %s, want %s", first, second, hops, got, want)
 		}
 	})
 }

@@ -30,6 +30,7 @@ type exchange struct {
 	route        route                        // what was known when the span started
 	told         atomic.Pointer[route]        // what was said of it later
 	routed       atomic.Pointer[http.Request] // the innermost one that Routes saw
+	active       *set                         // what it is counted by while it is, if it is
 	arrived      time.Duration                // when, on clock's scale, if anything is measured
 	response
 }

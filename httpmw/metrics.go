@@ -35,16 +35,17 @@ func newServerMeters(m metric.Meter) *serverMeters {
 
 // begin counts a request in.
 func (m *serverMeters) begin(x *exchange) {
-	m.active.Add(x, 1, m.sets.of(x.active()).add...)
+	x.active = m.sets.of(x.measured())
+	m.active.Add(x, 1, x.active.add...)
 }
 
 // end counts a request out. Its context carries its span, for exemplars.
 func (m *serverMeters) end(x *exchange, out outcome, to route) {
-	m.active.Add(x, -1, m.sets.of(x.active()).add...)
+	m.active.Add(x, -1, x.active.add...)
 	if !m.duration.Enabled(x) && !m.request.Enabled(x) && !m.response.Enabled(x) {
 		return
 	}
-	key := x.active()
+	key := x.measured()
 	key.protocol = protocol(x.outer.ProtoMajor, x.outer.ProtoMinor)
 	key.route, key.status, key.errorType = to.path, out.status, out.errorType
 	by := m.sets.of(key).record
@@ -53,8 +54,8 @@ func (m *serverMeters) end(x *exchange, out outcome, to route) {
 	m.response.Record(x, x.responseSize(), by...)
 }
 
-// active returns what is known of a request while it is active.
-func (x *exchange) active() measured {
+// measured returns what is known of a request while it is active.
+func (x *exchange) measured() measured {
 	method, _ := knownMethod(x.outer.Method)
 	return measured{method: method, scheme: x.m.scheme(x.outer)}
 }

@@ -154,7 +154,7 @@ func isTLS(err error) bool {
 		alert  tls.AlertError
 		verify *tls.CertificateVerificationError
 	)
-	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify) || errors.Is(err, http.ErrSchemeMismatch)
+	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify)
 }
 
 // maxDescription is how many bytes of an error's text go into a status: it may hold input.

@@ -277,3 +277,17 @@ func TestErrorTextHasNoURL(t *testing.T) {
 		t.Errorf("description %q", got)
 	}
 }
+
+func TestImpossibleStatus(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+			checkAttrs(t, attrs(spans.one(t)), map[string]string{"http.response.status_code": "500"})
+		}()
+		httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(42)
+		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	})
+}

@@ -10,7 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -42,6 +45,10 @@ func TestPlaceholders(t *testing.T) {
 	}
 	tracers := global.NewTracers(nil, "test")
 	chosen := global.NewTracers(otel.GetTracerProvider(), "test") // the placeholder itself
+	meters := global.NewMeters(nil, "test", func(metric.Meter) *int { return new(int) })
+	if meters.Load() != nil {
+		t.Error("a meter provider that nobody has set seems to measure")
+	}
 	propagators := global.NewPropagators(nil)
 	delegating := global.NewPropagators(otel.GetTextMapPropagator())
 	if tracers.Load() != nil || chosen.Load() != nil {
@@ -60,6 +67,15 @@ func TestPlaceholders(t *testing.T) {
 		if got := p.Load().Fields(); len(got) != 2 { // traceparent and tracestate; Linkerd's has more
 			t.Errorf("fields %v, want those of the propagator that was set later", got)
 		}
+	}
+
+	otel.SetMeterProvider(sdkmetric.NewMeterProvider())
+	if meters.Load() == nil || meters.Load() != meters.Load() {
+		t.Error("the instruments of the meter provider that was set later are not made, or not kept")
+	}
+	otel.SetMeterProvider(metricnoop.NewMeterProvider())
+	if meters.Load() != nil {
+		t.Error("a no-op meter provider seems to measure")
 	}
 
 	first := tracers.Load()
