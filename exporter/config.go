@@ -67,7 +67,8 @@ const (
 	Gzip          Compression = "gzip"
 )
 
-// Batch says when spans are sent: as soon as one of the limits is reached.
+// Batch bounds a request. One is sent as soon as there are spans to fill it, give or take what
+// each processor has collected of its own, or when the oldest span has waited long enough.
 type Batch struct {
 	_ struct{}
 

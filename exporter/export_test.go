@@ -49,9 +49,7 @@ func (e *Exporter) count() Held {
 	for _, s := range e.shards {
 		s.mu.Lock()
 		add(s.sealed...)
-		if s.open != nil {
-			add(s.open)
-		}
+		add(s.open...)
 		s.mu.Unlock()
 	}
 	add(e.pipeline.queue...)

@@ -247,3 +247,25 @@ func TestDeliveryAllocatesByTheBatch(t *testing.T) {
 		t.Errorf("%v allocations to deliver %d spans", got, spans)
 	}
 }
+
+func BenchmarkConsume(b *testing.B) {
+	for _, protocol := range []string{"http", "jaeger+http"} {
+		b.Run("endpoint="+protocol, func(b *testing.B) {
+			e, err := exporter.New(exporter.Config{Endpoint: protocol + "://127.0.0.1", Transport: discard{}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer e.Shutdown(context.Background())
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				var spans [256]*seam.Record // one for each last byte of an ID
+				for i := range spans {
+					spans[i] = newRecord(i + 1)
+				}
+				for n := 0; pb.Next(); n++ {
+					e.Consume(spans[n%len(spans)])
+				}
+			})
+		})
+	}
+}

@@ -17,8 +17,8 @@ const (
 
 	// What a chunk and a span take beside the encoding: a chunk and its place in the queue, a
 	// spanEnd.
-	chunkBytes   = 128
-	spanEndBytes = 16
+	chunkOverhead = 128
+	spanOverhead  = 16
 
 	// shardShare is the part of the budget that the shards fill their chunks in. As much again
 	// is kept free for their next ones.
@@ -30,10 +30,11 @@ type memory struct {
 	budget int64
 	held   atomic.Int64
 	spare  int64 // as much as is kept free
-	chunk  int   // bytes of encoded spans when a chunk is full
-	spans  int   // in a chunk, at the most
-	span   int   // bytes that one span may have, at the most
 	pool   pool.Pool[chunk]
+
+	chunkBytes int // of encoded spans when a chunk is full
+	chunkSpans int // in a chunk, at the most
+	spanBytes  int // that one span may have, at the most
 }
 
 // shardCount is twice the number of processors, so that two goroutines that end spans at the same
@@ -46,9 +47,9 @@ func (m *memory) init(cfg Config, shards int) {
 	share := cfg.Queue.MaxBytes / shardShare
 	m.budget = int64(cfg.Queue.MaxBytes)
 	m.spare = int64(share)
-	m.chunk = min(share/shards, maxChunkBytes, cfg.Batch.MaxBytes/4)
-	m.spans = cfg.Batch.MaxSpans
-	m.span = cfg.Batch.MaxBytes / 2
+	m.chunkSpans = max(cfg.Batch.MaxSpans/4, 1)
+	m.chunkBytes = min(share/shards, maxChunkBytes, cfg.Batch.MaxBytes/4, max(m.chunkSpans<<10, minChunkBytes))
+	m.spanBytes = cfg.Batch.MaxBytes / 2
 	m.pool.Reset = m.reset
 }
 
@@ -57,7 +58,7 @@ func (m *memory) init(cfg Config, shards int) {
 func (m *memory) reset(c *chunk) bool {
 	clear(c.spans)
 	*c = chunk{buf: c.buf[:0], spans: c.spans[:0]}
-	return m.chunk <= cap(c.buf) && cap(c.buf) <= m.chunk+m.chunk/2
+	return m.chunkBytes <= cap(c.buf) && cap(c.buf) <= m.chunkBytes+m.chunkBytes/2
 }
 
 // reserve reports whether n bytes more may be used.
@@ -77,13 +78,13 @@ func (m *memory) reserve(n int64) bool {
 func (m *memory) tight() bool { return m.held.Load() > m.budget-m.spare }
 
 // bytes is what c takes of memory.
-func (c *chunk) bytes() int64 { return int64(chunkBytes + cap(c.buf) + spanEndBytes*cap(c.spans)) }
+func (c *chunk) bytes() int64 { return int64(chunkOverhead + cap(c.buf) + spanOverhead*cap(c.spans)) }
 
 // newChunk returns an empty chunk, or nil if there is no memory for one.
 func (m *memory) newChunk() *chunk {
 	c := m.pool.Get()
 	if c.buf == nil {
-		c.buf = make([]byte, 0, m.chunk)
+		c.buf = make([]byte, 0, m.chunkBytes)
 	}
 	if !m.reserve(c.bytes()) {
 		m.pool.Put(c)
@@ -100,7 +101,7 @@ func (m *memory) add(c *chunk, buf []byte, o *seam.Origin) bool {
 
 // grow gives c longer slices in place of its own, if there is memory for them.
 func (m *memory) grow(c *chunk, buf []byte, spans []spanEnd) bool {
-	more := int64(cap(buf) - cap(c.buf) + spanEndBytes*(cap(spans)-cap(c.spans)))
+	more := int64(cap(buf) - cap(c.buf) + spanOverhead*(cap(spans)-cap(c.spans)))
 	if more > 0 && !m.reserve(more) {
 		return false
 	}
@@ -118,7 +119,7 @@ func (m *memory) merge(last, c *chunk) bool {
 	switch {
 	case last.resource != c.resource, last.whole != nil:
 		return false
-	case before+len(c.buf) > m.chunk, n+len(c.spans) > m.spans:
+	case before+len(c.buf) > m.chunkBytes, n+len(c.spans) > m.chunkSpans:
 		return false
 	case !m.grow(last, append(last.buf, c.buf...), append(last.spans, c.spans...)):
 		return false

@@ -95,6 +95,10 @@ func (p *pipeline) collect(all bool) {
 
 // enqueue puts c at the end of the queue.
 func (p *pipeline) enqueue(c *chunk) {
+	if len(c.spans) == 0 { // its first span was too large
+		p.memory.release(c)
+		return
+	}
 	if last := len(p.queue) - 1; last >= 0 {
 		if p.memory.merge(p.queue[last], c) {
 			return

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -146,20 +145,20 @@ func TestSecretsAreInNoError(t *testing.T) {
 		{"bad status", "http://jane:secret@127.0.0.1/?key=secret", &collector{answer: always(answer{status: 500})}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			var errs errorLog
+			failed := make(chan error, 1)
 			e := start(t, exporter.Config{
-				Endpoint: tt.endpoint, Transport: tt.transport, OnError: errs.add,
-				Headers: map[string]string{"X-Key": "secret"},
+				Endpoint: tt.endpoint, Transport: tt.transport, OnError: func(err error) { failed <- err },
+				Headers: map[string]string{"X-Key": "secret"}, Batch: exporter.Batch{MaxAge: time.Millisecond},
 			})
 			e.Consume(newRecord(1))
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			all := fmt.Sprint(e.ForceFlush(ctx), e.Shutdown(ctx), errs.all())
-			if strings.Contains(all, "secret") {
-				t.Errorf("a secret is in %q", all)
-			}
-			if !strings.Contains(all, "post 1 spans to ") {
-				t.Errorf("no failure in %q", all)
+			reported := <-failed
+			over, cancel := context.WithCancel(t.Context())
+			cancel()
+			for _, err := range []error{reported, e.ForceFlush(over), e.Shutdown(over)} {
+				checkError(t, err, "post 1 spans to ")
+				if strings.Contains(err.Error(), "secret") {
+					t.Errorf("a secret is in %q", err)
+				}
 			}
 		})
 	}
@@ -259,11 +258,13 @@ func TestTLS(t *testing.T) {
 			t.Errorf("request of %d spans, TLS %v", len(r.spans), r.TLS != nil)
 		}
 	}
-	strange := start(t, exporter.Config{Endpoint: server.URL})
+	failed := make(chan error, 1)
+	strange := start(t, exporter.Config{
+		Endpoint: server.URL, Batch: exporter.Batch{MaxAge: time.Millisecond},
+		OnError: func(err error) { failed <- err },
+	})
 	strange.Consume(newRecord(1))
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	checkError(t, strange.Shutdown(ctx), "lost 1 of 1 spans", "certificate")
+	checkError(t, <-failed, "certificate")
 }
 
 // The default transport is a user's too: it may be one that traces.
@@ -282,8 +283,8 @@ func TestDefaultTransportIsNotUsed(t *testing.T) {
 }
 
 func TestOnErrorIsOpenTelemetrysByDefault(t *testing.T) {
-	var errs errorLog
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(errs.add))
+	handled := make(chan error, 1)
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { handled <- err }))
 	defer otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
 	c := &collector{answer: always(answer{status: 400})}
 	e, err := exporter.New(exporter.Config{Transport: c})
@@ -291,11 +292,7 @@ func TestOnErrorIsOpenTelemetrysByDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Consume(newRecord(1))
-	e.ForceFlush(t.Context())
-	for len(errs.all()) == 0 {
-		if t.Context().Err() != nil {
-			t.Fatal("nothing was handled")
-		}
-	}
+	checkError(t, e.ForceFlush(t.Context()), "status 400")
+	checkError(t, <-handled, "status 400")
 	e.Shutdown(t.Context())
 }

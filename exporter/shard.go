@@ -3,6 +3,7 @@ package exporter
 // Where spans become bytes: shards, filled by the goroutines that end spans.
 
 import (
+	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -10,13 +11,17 @@ import (
 	"github.com/meshtrace/meshtrace/internal/seam"
 )
 
+// maxOpen is how many chunks a shard fills at once. Nearly always one provider, with one resource,
+// uses an exporter; with a few in turn, each needs a chunk of its own to have full ones.
+const maxOpen = 4
+
 // A shard takes spans under a lock of its own.
 type shard struct {
 	mu       sync.Mutex
 	closed   bool
 	accepted uint64
-	open     *chunk   // being filled
-	sealed   []*chunk // full, to be collected
+	open     []*chunk // being filled, one for each resource
+	sealed   []*chunk // to be collected
 
 	_ [64]byte // keeps two shards' locks out of one cache line
 }
@@ -38,50 +43,54 @@ func (s *shard) add(e *Exporter, r *seam.Record) bool {
 	}
 	buf := e.protocol.appendSpan(c.buf, r)
 	switch size := len(buf) - len(c.buf); {
-	case size > e.memory.span:
+	case size > e.memory.spanBytes:
 		e.loss.drop(tooLarge, 1)
 	case !e.memory.add(c, buf, r.Origin):
 		e.loss.drop(queueFull, 1)
-	case len(c.spans) >= e.memory.spans, len(c.buf) >= e.memory.chunk-len(c.buf)/len(c.spans):
-		s.seal() // one more like these would not fit
+	case len(c.spans) >= e.memory.chunkSpans, len(c.buf) >= e.memory.chunkBytes-len(c.buf)/len(c.spans):
+		s.seal(c) // one more like these would not fit
 	default:
 		return len(c.spans) == 1
 	}
 	return true
 }
 
-// chunkFor returns the open chunk, of the given resource, or nil if there is no memory for one.
+// chunkFor returns the open chunk of the given resource, or nil if there is no memory for one.
 func (s *shard) chunkFor(r *resource.Resource, m *memory) *chunk {
-	if s.open != nil && s.open.resource != r {
-		s.seal()
+	for _, c := range s.open {
+		if c.resource == r {
+			return c
+		}
 	}
-	if s.open == nil {
-		s.open = m.newChunk()
+	if len(s.open) == maxOpen {
+		s.seal(s.open[0])
 	}
-	if s.open != nil {
-		s.open.resource = r
+	c := m.newChunk()
+	if c != nil {
+		c.resource = r
+		s.open = append(s.open, c)
 	}
-	return s.open
+	return c
 }
 
-// seal ends the open chunk. An empty one stays open: its first span was too large.
-func (s *shard) seal() {
-	if len(s.open.spans) > 0 {
-		s.sealed = append(s.sealed, s.open)
-		s.open = nil
-	}
+// seal ends c, which is open.
+func (s *shard) seal(c *chunk) {
+	s.open = slices.DeleteFunc(s.open, func(other *chunk) bool { return other == c })
+	s.sealed = append(s.sealed, c)
 }
 
-// take moves the sealed chunks to dst, and the open one too if all is set.
+// take moves the sealed chunks to dst, and the open ones too if all is set.
 func (s *shard) take(dst []*chunk, all bool) []*chunk {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if all && s.open != nil {
-		s.seal()
-	}
 	dst = append(dst, s.sealed...)
 	clear(s.sealed)
 	s.sealed = s.sealed[:0]
+	if all {
+		dst = append(dst, s.open...)
+		clear(s.open)
+		s.open = s.open[:0]
+	}
 	return dst
 }
 
