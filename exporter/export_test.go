@@ -90,6 +90,12 @@ func RetryAfter(value string, now time.Time) time.Duration {
 	return retryAfter(http.Header{"Retry-After": {value}}, now)
 }
 
+// Reserve returns the function that takes bytes from a budget.
+func Reserve(budget int64) func(bytes int64) bool { return (&memory{budget: budget}).reserve }
+
+// Keeps reports whether a chunk's buffer of that size is kept for use again.
+func (e *Exporter) Keeps(size int) bool { return e.memory.reset(&chunk{buf: make([]byte, size)}) }
+
 // Origins returns how many are remembered.
 func (e *Exporter) Origins() int {
 	e.origins.mu.Lock()

@@ -203,6 +203,18 @@ func TestFlushDuringShutdown(t *testing.T) {
 	})
 }
 
+func TestExportOfNothingReturnsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &collector{answer: always(answer{hang: true})}
+		e := c.start(t, exporter.Config{})
+		consume(e, 1, 10)
+		began := time.Now()
+		if err := e.ExportSpans(context.Background(), nil); err != nil || time.Since(began) > 0 {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
 func TestConsumeDoesNotAllocate(t *testing.T) {
 	var c collector
 	c.answer = always(answer{status: 503})

@@ -134,7 +134,7 @@ func (m *memory) merge(last, c *chunk) bool {
 // trim returns a chunk of the size that the spans of c need, if c is much larger and nothing more
 // will come into it.
 func (m *memory) trim(c *chunk) *chunk {
-	if c.whole != nil || len(c.buf) >= cap(c.buf)/2 {
+	if len(c.buf) >= cap(c.buf)/2 {
 		return c
 	}
 	fit := &chunk{resource: c.resource, seq: c.seq, buf: make([]byte, len(c.buf)), spans: make([]spanEnd, len(c.spans))}

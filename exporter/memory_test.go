@@ -180,3 +180,31 @@ func TestShardsFitTheBudget(t *testing.T) {
 		}
 	}
 }
+
+func TestReservationsNeverExceedTheBudget(t *testing.T) {
+	const budget, goroutines = 1_000_000, 8
+	var reserved atomic.Int64
+	var wg sync.WaitGroup
+	reserve := exporter.Reserve(budget)
+	for range goroutines {
+		wg.Go(func() {
+			for reserve(1) {
+				reserved.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if reserved.Load() != budget {
+		t.Errorf("%d bytes were reserved of %d", reserved.Load(), budget)
+	}
+}
+
+func TestBuffersOfUsualSizeAreKept(t *testing.T) {
+	var c collector
+	e := c.start(t, exporter.Config{})
+	for size, want := range map[int]bool{1 << 10: false, 64 << 10: true, 80 << 10: true, 1 << 20: false} {
+		if e.Keeps(size) != want {
+			t.Errorf("a buffer of %d bytes is kept: %v", size, !want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package exporter_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"slices"
@@ -254,7 +255,7 @@ func TestResourcesInTurn(t *testing.T) {
 		one, other := newOrigin("one"), newOrigin("other")
 		for n := 1; n <= 20_000; n++ {
 			r := newRecord(n)
-			if r.Origin = one; n%2 > 0 {
+			if r.Origin = one; n%3 == 0 { // so that each shard has both
 				r.Origin = other
 			}
 			e.Consume(r)
@@ -265,8 +266,9 @@ func TestResourcesInTurn(t *testing.T) {
 		c.checkReceived(t, 1, 20_000)
 		for _, s := range c.received() {
 			id := s.SpanContext.SpanID()
-			if service, _ := s.Resource.Set().Value("service.name"); (id[7]%2 > 0) != (service.AsString() == "other") {
-				t.Fatalf("span %v is of %v", id, service)
+			n := binary.BigEndian.Uint64(id[:])
+			if service, _ := s.Resource.Set().Value("service.name"); (n%3 == 0) != (service.AsString() == "other") {
+				t.Fatalf("span %d is of %v", n, service)
 			}
 		}
 		if n := len(c.asked()); n > 40 {

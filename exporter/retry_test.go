@@ -108,6 +108,25 @@ func TestFailuresTogetherAreOne(t *testing.T) {
 	})
 }
 
+// A success under way with failures says that the server is there, not that the pause is over.
+func TestSuccessAmongFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &collector{answer: func(n int, _ request) answer {
+			time.Sleep(time.Duration(n) * time.Millisecond)
+			return answer{status: []int{503, 200, 503, 200}[min(n-1, 3)]}
+		}}
+		e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxSpans: 10}, Queue: exporter.Queue{InFlight: 3}})
+		consume(e, 1, 30)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		c.checkReceived(t, 1, 30)
+		requests := c.asked()
+		if pause := requests[3].at.Sub(requests[2].at); pause < 250*time.Millisecond {
+			t.Errorf("the next try came after %v", pause)
+		}
+	})
+}
+
 func TestServerSaysHowLong(t *testing.T) {
 	for _, tt := range []struct {
 		rule   string
