@@ -115,11 +115,11 @@ func TestSuccessAmongFailures(t *testing.T) {
 			time.Sleep(time.Duration(n) * time.Millisecond)
 			return answer{status: []int{503, 200, 503, 200}[min(n-1, 3)]}
 		}}
-		e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxSpans: 10}, Queue: exporter.Queue{InFlight: 3}})
-		consume(e, 1, 30)
+		e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxSpans: 4}, Queue: exporter.Queue{InFlight: 3}})
+		consume(e, 1, 12)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		c.checkReceived(t, 1, 30)
+		c.checkReceived(t, 1, 12)
 		requests := c.asked()
 		if pause := requests[3].at.Sub(requests[2].at); pause < 250*time.Millisecond {
 			t.Errorf("the next try came after %v", pause)
