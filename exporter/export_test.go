@@ -90,8 +90,11 @@ func RetryAfter(value string, now time.Time) time.Duration {
 	return retryAfter(http.Header{"Retry-After": {value}}, now)
 }
 
-// Reserve returns the function that takes bytes from a budget.
-func Reserve(budget int64) func(bytes int64) bool { return (&memory{budget: budget}).reserve }
+// Budget returns functions that take one byte from a budget, and give it back.
+func Budget(bytes int64) (reserve func() bool, release func()) {
+	m := &memory{budget: bytes}
+	return func() bool { return m.reserve(1) }, func() { m.held.Add(-1) }
+}
 
 // Keeps reports whether a chunk's buffer of that size is kept for use again.
 func (e *Exporter) Keeps(size int) bool { return e.memory.reset(&chunk{buf: make([]byte, size)}) }

@@ -145,6 +145,79 @@ func TestOutageOfAQuietService(t *testing.T) {
 	}
 }
 
+// What comes back from a failed delivery takes no more memory than it needs, either.
+func TestOutageOfASlowServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var back atomic.Bool
+		c := &collector{answer: func(int, request) answer {
+			if back.Load() {
+				return answer{}
+			}
+			time.Sleep(1500 * time.Millisecond)
+			return answer{status: 503}
+		}}
+		e := c.start(t, exporter.Config{
+			Queue: exporter.Queue{MaxBytes: 8 << 20},
+			Retry: exporter.Retry{Initial: time.Second, Max: time.Second},
+		})
+		const spans = 600
+		for n := 1; n <= spans; n++ {
+			e.Consume(newRecord(n))
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		checkHeld(t, e, spans)
+		back.Store(true)
+		if err := e.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		c.checkReceived(t, 1, spans)
+	})
+}
+
+// The parts of a chunk that was split give their memory back together, whatever comes meanwhile.
+func TestPartsOfAChunk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		proceed := make(chan struct{})
+		c := &collector{answer: func(n int, _ request) answer {
+			switch n {
+			case 1:
+				return answer{status: 413}
+			case 2:
+				return answer{wait: proceed}
+			}
+			return answer{}
+		}}
+		e := c.start(t, exporter.Config{Queue: exporter.Queue{InFlight: 1}})
+		consume(e, 1, 400)
+		time.Sleep(2 * time.Second) // split, the head is under way
+		checkHeld(t, e, 400)
+		for n := 401; n <= 1000; n += 100 {
+			consume(e, n, n+99)
+			time.Sleep(time.Second)
+		}
+		checkHeld(t, e, 1000)
+		close(proceed)
+		if err := e.ForceFlush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		checkHeld(t, e, 0)
+		if n := e.HeldBytes(); n != 0 {
+			t.Errorf("%d bytes are held for nothing", n)
+		}
+		c.checkReceived(t, 1, 1000)
+	})
+}
+
+func TestChunkOfFewSpansIsSmall(t *testing.T) {
+	var c collector
+	e := c.start(t, exporter.Config{Batch: exporter.Batch{MaxSpans: 8, MaxAge: time.Hour}})
+	e.Consume(newRecord(1))
+	if held := e.HeldBytes(); held > 5<<10 {
+		t.Errorf("%d bytes are held for a span, where two are a chunk", held)
+	}
+}
+
 func TestTooLargeSpanIsDroppedAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c collector
@@ -181,22 +254,26 @@ func TestShardsFitTheBudget(t *testing.T) {
 	}
 }
 
+// With a budget of one byte, one of many may have it.
 func TestReservationsNeverExceedTheBudget(t *testing.T) {
-	const budget, goroutines = 1_000_000, 8
+	reserve, release := exporter.Budget(1)
 	var reserved atomic.Int64
 	var wg sync.WaitGroup
-	reserve := exporter.Reserve(budget)
-	for range goroutines {
+	for range 4 {
 		wg.Go(func() {
-			for reserve(1) {
-				reserved.Add(1)
+			for range 200_000 {
+				if !reserve() {
+					continue
+				}
+				if n := reserved.Add(1); n > 1 {
+					t.Errorf("%d bytes are reserved of 1", n)
+				}
+				reserved.Add(-1)
+				release()
 			}
 		})
 	}
 	wg.Wait()
-	if reserved.Load() != budget {
-		t.Errorf("%d bytes were reserved of %d", reserved.Load(), budget)
-	}
 }
 
 func TestBuffersOfUsualSizeAreKept(t *testing.T) {

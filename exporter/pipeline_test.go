@@ -321,6 +321,26 @@ func TestOldestAreDroppedFirst(t *testing.T) {
 	})
 }
 
+// More resources than a shard has chunks open are slow, but not lost.
+func TestResourcesWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c collector
+		e := c.start(t, exporter.Config{Queue: exporter.Queue{MaxBytes: 8 << 20}})
+		const spans = 500
+		for n := 1; n <= spans; n++ {
+			r := newRecord(n)
+			r.Origin = newOrigin(fmt.Sprint("service ", n))
+			e.Consume(r)
+			synctest.Wait()
+		}
+		checkHeld(t, e, spans)
+		if err := e.ForceFlush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		c.checkReceived(t, 1, spans)
+	})
+}
+
 func keys(m map[uint64]int) (all []uint64) {
 	for k := range m {
 		all = append(all, k)
