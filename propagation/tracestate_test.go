@@ -67,6 +67,7 @@ var tracestateTests = []struct {
 	{"of more, entries larger than 128 characters are removed first", []string{list(member("a", 129), member("b", 128), member("c", 128), member("d", 128))}, list(member("b", 128), member("c", 128), member("d", 128)), nil},
 	{"of more, the last of the large entries is removed first", []string{list(member("a", 200), member("b", 128), member("c", 200))}, list(member("a", 200), member("b", 128)), nil},
 	{"of more, then entries are removed from the end", []string{list(member("a", 120), member("b", 120), member("c", 120), member("d", 120), member("e", 120))}, list(member("a", 120), member("b", 120), member("c", 120), member("d", 120)), nil},
+	{"of more, no more than has to go", []string{list(member("a", 128), member("b", 128), member("c", 128), member("d", 125), member("e", 10))}, list(member("a", 128), member("b", 128), member("c", 128), member("d", 125)), nil},
 	{"of more, large entries first and then from the end", []string{list(member("a", 128), member("b", 250), member("c", 128), member("d", 128), member("e", 127))}, list(member("a", 128), member("c", 128), member("d", 128)), nil},
 	{"white space counts, and is excluded first", []string{member("a", 250) + strings.Repeat(" ", 20) + "," + member("b", 250)}, list(member("a", 250), member("b", 250)), nil},
 	{"128 members of which 126 are empty", []string{"a=1" + strings.Repeat(",", 126) + "b=1"}, "a=1" + strings.Repeat(",", 126) + "b=1", nil},

@@ -37,6 +37,8 @@ var xrayTests = []struct {
 	{"root is zero", "Root=1-00000000-000000000000000000000000;Parent=" + sid, "", propagation.NoDecision, propagation.ErrZeroID},
 	{"parent is zero", xrayRoot + ";Parent=" + zero, "", propagation.NoDecision, propagation.ErrZeroID},
 	{"sampled is none of 0, 1, ?", xrayRoot + ";Parent=" + sid + ";Sampled=true", "", propagation.NoDecision, propagation.ErrSampling},
+	{"as long as is read", xrayRoot + ";Parent=" + sid + ";Sampled=1;" + strings.Repeat("x", 512-len(xrayRoot+";Parent="+sid+";Sampled=1;")), xrayRoot + ";Parent=" + sid + ";Sampled=1", propagation.NoDecision, nil},
+	{"longer", xrayRoot + ";Parent=" + sid + ";Sampled=1;" + strings.Repeat("x", 513-len(xrayRoot+";Parent="+sid+";Sampled=1;")), "", propagation.NoDecision, propagation.ErrTooLong},
 	{"too long", xrayRoot + ";Parent=" + sid + ";App=" + strings.Repeat("x", 512), "", propagation.NoDecision, propagation.ErrTooLong},
 }
 
