@@ -291,3 +291,13 @@ func TestImpossibleStatus(t *testing.T) {
 		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 	})
 }
+
+// TestSwitchedWithoutBeingAsked writes 101 by net/http to a client that asked for nothing.
+func TestSwitchedWithoutBeingAsked(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		checkAttrs(t, attrs(spans.one(t)), map[string]string{"http.response.status_code": "101"})
+	})
+}
