@@ -47,13 +47,8 @@ var layers = []struct {
 	{".", with(sdk, module+"/propagation", module+"/sampler", module+"/span", module+"/exporter", module+"/httpmw")},
 }
 
-const (
-	// seam is the exception: it names types of the SDK on behalf of span, sampler and exporter.
-	seam = module + "/internal/seam"
-
-	// double stands in for the mesh, in tests and examples, and is no part of the library.
-	double = module + "/internal/linkerd"
-)
+// double stands in for the mesh, in tests and examples, and is no part of the library.
+const double = module + "/internal/linkerd"
 
 func with(paths []string, more ...string) []string {
 	return append(slices.Clone(paths), more...)
@@ -95,7 +90,7 @@ func imports(known map[string]listed, path string) map[string]bool {
 	all := make(map[string]bool)
 	for _, path := range known[path].Imports {
 		switch p := known[path]; {
-		case p.Standard, path == seam:
+		case p.Standard:
 		case isBelow(path, module+"/internal") && path != double:
 			maps.Copy(all, imports(known, path))
 		default:

@@ -9,13 +9,13 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/exporter"
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // BenchmarkAppendSpan encodes the span of a usual HTTP request.
 func BenchmarkAppendSpan(b *testing.B) {
 	start := time.Now()
-	r := &seam.Record{
+	r := &sdkseam.Record{
 		Name: "GET /users/{id}",
 		SpanContext: trace.NewSpanContext(trace.SpanContextConfig{
 			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled}),
@@ -39,7 +39,7 @@ func BenchmarkAppendSpan(b *testing.B) {
 			attribute.Int("http.response.status_code", 200),
 			attribute.Int("http.response.body.size", 1234),
 		},
-		Origin: &seam.Origin{Resource: resource.Empty()},
+		Origin: &sdkseam.Origin{Resource: resource.Empty()},
 	}
 	for _, name := range []string{"otlp", "jaeger"} {
 		b.Run("protocol="+name, func(b *testing.B) {

@@ -8,7 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/resource"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // A chunk is a run of encoded spans of one resource.
@@ -24,14 +24,14 @@ type chunk struct {
 
 // spanEnd says where in a chunk a span ends, and who recorded it.
 type spanEnd struct {
-	origin *seam.Origin
+	origin *sdkseam.Origin
 	end    int
 }
 
 func bySeq(a, b *chunk) int { return cmp.Compare(a.seq, b.seq) }
 
 // each calls f for every run of spans in c that follow each other and have the same origin.
-func (c *chunk) each(f func(*seam.Origin, []byte)) {
+func (c *chunk) each(f func(*sdkseam.Origin, []byte)) {
 	start := 0
 	for i, s := range c.spans {
 		if i+1 < len(c.spans) && c.spans[i+1].origin == s.origin {
@@ -78,15 +78,15 @@ func (b *batch) fits(c *chunk, maxSpans, maxBytes int) bool {
 func (b *batch) resource() *resource.Resource { return b.chunks[0].resource }
 
 // each calls f for every run of spans in b that follow each other and have the same origin.
-func (b *batch) each(f func(*seam.Origin, []byte)) {
+func (b *batch) each(f func(*sdkseam.Origin, []byte)) {
 	for _, c := range b.chunks {
 		c.each(f)
 	}
 }
 
 // origins returns who recorded the spans of b, each once, with how many bytes of spans.
-func (b *batch) origins() (origins []*seam.Origin, bytes []int) {
-	b.each(func(o *seam.Origin, spans []byte) {
+func (b *batch) origins() (origins []*sdkseam.Origin, bytes []int) {
+	b.each(func(o *sdkseam.Origin, spans []byte) {
 		i := slices.Index(origins, o)
 		if i < 0 {
 			i = len(origins)

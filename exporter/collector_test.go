@@ -24,7 +24,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/meshtrace/meshtrace/exporter"
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -196,18 +196,18 @@ func start(t *testing.T, cfg exporter.Config) *exporter.Exporter {
 
 var origin = newOrigin("service")
 
-func newOrigin(service string) *seam.Origin {
-	return &seam.Origin{
+func newOrigin(service string) *sdkseam.Origin {
+	return &sdkseam.Origin{
 		Scope:    instrumentation.Scope{Name: "scope"},
 		Resource: resource.NewSchemaless(attribute.String("service.name", service)),
 	}
 }
 
 // newRecord returns a span whose ID is n, not 0. It takes about 100 bytes of OTLP.
-func newRecord(n int) *seam.Record {
+func newRecord(n int) *sdkseam.Record {
 	var id trace.SpanID
 	binary.BigEndian.PutUint64(id[:], uint64(n))
-	return &seam.Record{
+	return &sdkseam.Record{
 		Name:        "span",
 		SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: id, TraceFlags: trace.FlagsSampled}),
 		Kind:        trace.SpanKindServer,
@@ -219,7 +219,7 @@ func newRecord(n int) *seam.Record {
 }
 
 // newLargeRecord returns a span of a little more than size bytes.
-func newLargeRecord(n, size int) *seam.Record {
+func newLargeRecord(n, size int) *sdkseam.Record {
 	r := newRecord(n)
 	r.Attrs = []attribute.KeyValue{attribute.String("large", strings.Repeat("x", size))}
 	return r

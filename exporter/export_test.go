@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // Held is what an exporter holds, counted one by one rather than by what has come and gone.
@@ -66,12 +66,12 @@ func (e *Exporter) HeldBytes() int64 { return e.memory.held.Load() }
 func (e *Exporter) Shards() int { return len(e.shards) }
 
 // EncodeOTLP returns a request with the spans, which must be of one resource.
-func EncodeOTLP(records ...*seam.Record) []byte { return encode(otlp{}, records) }
+func EncodeOTLP(records ...*sdkseam.Record) []byte { return encode(otlp{}, records) }
 
 // EncodeJaeger returns a Batch with the spans, which must be of one resource.
-func EncodeJaeger(records ...*seam.Record) []byte { return encode(jaegerThrift{}, records) }
+func EncodeJaeger(records ...*sdkseam.Record) []byte { return encode(jaegerThrift{}, records) }
 
-func encode(p protocol, records []*seam.Record) []byte {
+func encode(p protocol, records []*sdkseam.Record) []byte {
 	c := &chunk{resource: records[0].Origin.Resource}
 	for _, r := range records {
 		c.buf = p.appendSpan(c.buf, r)
@@ -107,7 +107,7 @@ func (e *Exporter) Origins() int {
 }
 
 // AppendSpan encodes r for the named protocol.
-func AppendSpan(name string, dst []byte, r *seam.Record) []byte {
+func AppendSpan(name string, dst []byte, r *sdkseam.Record) []byte {
 	if name == "jaeger" {
 		return jaegerThrift{}.appendSpan(dst, r)
 	}

@@ -11,6 +11,7 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/internal/seam"
 )
 
@@ -38,7 +39,7 @@ type Exporter struct {
 
 var (
 	_ sdktrace.SpanExporter = (*Exporter)(nil)
-	_ seam.Sink             = (*Exporter)(nil)
+	_ sdkseam.Sink          = (*Exporter)(nil)
 )
 
 // New returns an exporter that works as cfg says, and starts its one goroutine; Shutdown ends it.
@@ -76,7 +77,7 @@ func New(cfg Config) (*Exporter, error) {
 }
 
 // Consume encodes r and holds the bytes for delivery.
-func (e *Exporter) Consume(r *seam.Record) {
+func (e *Exporter) Consume(r *sdkseam.Record) {
 	if e.shardOf(r).add(e, r) {
 		select {
 		case e.wake <- struct{}{}:
@@ -86,7 +87,7 @@ func (e *Exporter) Consume(r *seam.Record) {
 }
 
 // shardOf spreads spans by their random IDs.
-func (e *Exporter) shardOf(r *seam.Record) *shard {
+func (e *Exporter) shardOf(r *sdkseam.Record) *shard {
 	id := r.SpanContext.SpanID()
 	return e.shards[int(id[7])%len(e.shards)]
 }
@@ -106,7 +107,7 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 		return nil
 	}
 	lost := e.loss.total()
-	var r seam.Record
+	var r sdkseam.Record
 	for _, s := range spans {
 		e.readSpan(&r, s)
 		e.Consume(&r)

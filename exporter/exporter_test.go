@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/meshtrace/meshtrace/exporter"
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 type sdkSpan = sdktrace.ReadOnlySpan
@@ -242,7 +242,7 @@ func (discard) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestDeliveryAllocatesByTheBatch(t *testing.T) {
 	const spans, perSpan = 2048, 0.1
 	e := start(t, exporter.Config{Transport: discard{}})
-	all := make([]*seam.Record, spans)
+	all := make([]*sdkseam.Record, spans)
 	for i := range all {
 		all[i] = newRecord(i + 1)
 	}
@@ -270,7 +270,7 @@ func BenchmarkConsume(b *testing.B) {
 			defer e.Shutdown(context.Background())
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
-				var spans [256]*seam.Record // one for each last byte of an ID
+				var spans [256]*sdkseam.Record // one for each last byte of an ID
 				for i := range spans {
 					spans[i] = newRecord(i + 1)
 				}

@@ -16,7 +16,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // jaegerThrift writes Batch structs in the binary protocol, as the collector's port 14268 takes
@@ -30,7 +30,7 @@ func (jaegerThrift) appendBatch(dst []byte, b *batch) []byte {
 	dst = appendThriftField(dst, thriftStruct, 1) // Batch.process
 	dst = appendProcess(dst, b.resource().Attributes())
 	dst, spans := openThriftList(dst, 2) // Batch.spans
-	b.each(func(_ *seam.Origin, span []byte) { dst = append(dst, span...) })
+	b.each(func(_ *sdkseam.Origin, span []byte) { dst = append(dst, span...) })
 	closeThriftList(dst, spans, b.spans)
 	return append(dst, thriftStop)
 }
@@ -57,7 +57,7 @@ func appendProcess(dst []byte, attrs []attribute.KeyValue) []byte {
 }
 
 // appendSpan writes a Span.
-func (jaegerThrift) appendSpan(dst []byte, r *seam.Record) []byte {
+func (jaegerThrift) appendSpan(dst []byte, r *sdkseam.Record) []byte {
 	traceID := r.SpanContext.TraceID()
 	dst = appendThriftI64(dst, 1, lowHalf(traceID))
 	dst = appendThriftI64(dst, 2, highHalf(traceID))
@@ -86,7 +86,7 @@ func (jaegerThrift) appendSpan(dst []byte, r *seam.Record) []byte {
 
 // appendSpanTags writes what OpenTelemetry has fields for and Jaeger does not. n is the number of
 // tags before; it returns the number after.
-func appendSpanTags(dst []byte, n int, r *seam.Record) ([]byte, int) {
+func appendSpanTags(dst []byte, n int, r *sdkseam.Record) ([]byte, int) {
 	tag := func(key, value string) {
 		if value != "" {
 			dst = appendStringTag(dst, key, value)

@@ -20,7 +20,7 @@ import (
 
 	"github.com/meshtrace/meshtrace/exporter"
 	"github.com/meshtrace/meshtrace/exporter/exportertest"
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 func TestJaegerDeliversWhatSpansSay(t *testing.T) {
@@ -45,7 +45,7 @@ func FuzzJaeger(f *testing.F) {
 
 // checkJaeger encodes spans, decodes them as Jaeger does, and compares with the structs that should
 // come of them.
-func checkJaeger(t *testing.T, records ...*seam.Record) {
+func checkJaeger(t *testing.T, records ...*sdkseam.Record) {
 	t.Helper()
 	got, err := readBatch(exporter.EncodeJaeger(records...))
 	if err != nil {
@@ -86,7 +86,7 @@ func wantProcess(r *resource.Resource) *jaeger.Process {
 	return p
 }
 
-func wantJaegerSpan(r *seam.Record) *jaeger.Span {
+func wantJaegerSpan(r *sdkseam.Record) *jaeger.Span {
 	traceID, spanID, parentID := r.SpanContext.TraceID(), r.SpanContext.SpanID(), r.Parent.SpanID()
 	s := &jaeger.Span{
 		TraceIdHigh: int64(binary.BigEndian.Uint64(traceID[:8])), TraceIdLow: int64(binary.BigEndian.Uint64(traceID[8:])),
@@ -124,7 +124,7 @@ func wantJaegerSpan(r *seam.Record) *jaeger.Span {
 }
 
 // wantSpanTags returns what Jaeger has no field for.
-func wantSpanTags(r *seam.Record) (tags []attribute.KeyValue) {
+func wantSpanTags(r *sdkseam.Record) (tags []attribute.KeyValue) {
 	add := func(key, value string) {
 		if value != "" {
 			tags = append(tags, attribute.String(key, value))

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/meshtrace/meshtrace/internal/pool"
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 const (
@@ -95,7 +95,7 @@ func (m *memory) newChunk() *chunk {
 
 // add makes buf, which is c's buffer with the encoding of a span behind it, the buffer of c. It
 // returns false, and leaves c as it was, if c had to grow and there is no memory for that.
-func (m *memory) add(c *chunk, buf []byte, o *seam.Origin) bool {
+func (m *memory) add(c *chunk, buf []byte, o *sdkseam.Origin) bool {
 	return m.grow(c, buf, append(c.spans, spanEnd{o, len(buf)}))
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/meshtrace/meshtrace/exporter"
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // The bound holds at every moment, whatever the spans and the server do.
@@ -20,10 +20,10 @@ func TestMemoryIsBounded(t *testing.T) {
 		"it is down":                 always(answer{err: errors.New("connection refused")}),
 		"it takes only small bodies": func(_ int, r request) answer { return answer{status: map[bool]int{true: 413}[len(r.body) > 20_000]} },
 	}
-	spans := map[string]func(n int) *seam.Record{
+	spans := map[string]func(n int) *sdkseam.Record{
 		"small":         newRecord,
-		"of any size":   func(n int) *seam.Record { return newLargeRecord(n, n*7919%40_000) },
-		"of many kinds": func(n int) *seam.Record { r := newRecord(n); r.Origin = newOrigin("service"); return r },
+		"of any size":   func(n int) *sdkseam.Record { return newLargeRecord(n, n*7919%40_000) },
+		"of many kinds": func(n int) *sdkseam.Record { r := newRecord(n); r.Origin = newOrigin("service"); return r },
 	}
 	budgets := map[string]exporter.Config{
 		"the least":   {Batch: exporter.Batch{MaxBytes: 16 << 10}, Queue: exporter.Queue{MaxBytes: 64 << 10, InFlight: 1}},
@@ -42,7 +42,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-func checkBound(t *testing.T, c *collector, cfg exporter.Config, record func(int) *seam.Record) {
+func checkBound(t *testing.T, c *collector, cfg exporter.Config, record func(int) *sdkseam.Record) {
 	e := c.start(t, cfg)
 	budget := int64(cfg.Queue.MaxBytes)
 	if budget == 0 {
@@ -106,11 +106,11 @@ func TestOutageOfAQuietService(t *testing.T) {
 	one, other := newOrigin("one"), newOrigin("other")
 	for _, tt := range []struct {
 		rule      string
-		origins   []*seam.Origin
+		origins   []*sdkseam.Origin
 		spanBytes int64 // of memory, at the most
 	}{
-		{"spans share chunks", []*seam.Origin{one}, 200},
-		{"two in one process have small ones", []*seam.Origin{one, other}, 400},
+		{"spans share chunks", []*sdkseam.Origin{one}, 200},
+		{"two in one process have small ones", []*sdkseam.Origin{one, other}, 400},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -10,12 +10,12 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // readSpan fills r with what s says.
-func (e *Exporter) readSpan(r *seam.Record, s sdktrace.ReadOnlySpan) {
-	*r = seam.Record{
+func (e *Exporter) readSpan(r *sdkseam.Record, s sdktrace.ReadOnlySpan) {
+	*r = sdkseam.Record{
 		Name:          s.Name(),
 		SpanContext:   s.SpanContext(),
 		Parent:        s.Parent(),
@@ -36,7 +36,7 @@ func (e *Exporter) readSpan(r *seam.Record, s sdktrace.ReadOnlySpan) {
 // origins knows an Origin by its content, so that spans of one tracer share the pointer.
 type origins struct {
 	mu        sync.Mutex
-	known     map[originKey]*seam.Origin
+	known     map[originKey]*sdkseam.Origin
 	resources map[resourceKey]*resource.Resource
 }
 
@@ -54,7 +54,7 @@ type resourceKey struct {
 // scope of its own for each span, not with its memory.
 const maxOrigins = 1000
 
-func (o *origins) of(scope instrumentation.Scope, res *resource.Resource) *seam.Origin {
+func (o *origins) of(scope instrumentation.Scope, res *resource.Resource) *sdkseam.Origin {
 	key := originKey{scope, resourceKey{res.Equivalent(), res.SchemaURL()}}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -62,13 +62,13 @@ func (o *origins) of(scope instrumentation.Scope, res *resource.Resource) *seam.
 		return origin
 	}
 	if o.known == nil || len(o.known) >= maxOrigins {
-		o.known = make(map[originKey]*seam.Origin)
+		o.known = make(map[originKey]*sdkseam.Origin)
 		o.resources = make(map[resourceKey]*resource.Resource)
 	}
 	if same, ok := o.resources[key.resource]; ok {
 		res = same
 	}
-	origin := &seam.Origin{Scope: scope, Resource: res}
+	origin := &sdkseam.Origin{Scope: scope, Resource: res}
 	o.known[key], o.resources[key.resource] = origin, res
 	return origin
 }

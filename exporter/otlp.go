@@ -18,7 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 const contentTypeOTLP = "application/x-protobuf"
@@ -47,7 +47,7 @@ func (otlp) appendBatch(dst []byte, b *batch) []byte {
 	for i, origin := range origins {
 		dst = appendLength(dst, 2, frames[i].size()) // ResourceSpans.scope_spans
 		dst = append(dst, frames[i].head...)
-		b.each(func(o *seam.Origin, spans []byte) {
+		b.each(func(o *sdkseam.Origin, spans []byte) {
 			if o == origin {
 				dst = append(dst, spans...) // ScopeSpans.spans, each with tag and length
 			}
@@ -81,7 +81,7 @@ func appendScope(dst []byte, field protowire.Number, s instrumentation.Scope) []
 }
 
 // appendSpan writes one ScopeSpans.spans field.
-func (otlp) appendSpan(dst []byte, r *seam.Record) []byte {
+func (otlp) appendSpan(dst []byte, r *sdkseam.Record) []byte {
 	dst, span := openMessage(dst, 2)
 	dst = appendSpanContext(dst, r.SpanContext)
 	if r.Parent.SpanID().IsValid() {

@@ -23,7 +23,7 @@ import (
 
 	"github.com/meshtrace/meshtrace/exporter"
 	"github.com/meshtrace/meshtrace/exporter/exportertest"
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 func TestOTLPDeliversWhatSpansSay(t *testing.T) {
@@ -69,7 +69,7 @@ func FuzzOTLP(f *testing.F) {
 
 // checkOTLP encodes spans, decodes them as OpenTelemetry does, and compares with the messages that
 // should come of them.
-func checkOTLP(t *testing.T, records ...*seam.Record) {
+func checkOTLP(t *testing.T, records ...*sdkseam.Record) {
 	t.Helper()
 	var got coltrace.ExportTraceServiceRequest
 	if err := proto.Unmarshal(exporter.EncodeOTLP(records...), &got); err != nil {
@@ -81,10 +81,10 @@ func checkOTLP(t *testing.T, records ...*seam.Record) {
 	}
 }
 
-func wantRequest(records []*seam.Record) *coltrace.ExportTraceServiceRequest {
+func wantRequest(records []*sdkseam.Record) *coltrace.ExportTraceServiceRequest {
 	res := records[0].Origin.Resource
 	var scopes []*tracepb.ScopeSpans
-	var origins []*seam.Origin
+	var origins []*sdkseam.Origin
 	for _, r := range records {
 		i := 0
 		for i < len(origins) && origins[i] != r.Origin {
@@ -107,7 +107,7 @@ func wantRequest(records []*seam.Record) *coltrace.ExportTraceServiceRequest {
 	}}}
 }
 
-func wantSpan(r *seam.Record) *tracepb.Span {
+func wantSpan(r *sdkseam.Record) *tracepb.Span {
 	traceID, spanID, parentID := r.SpanContext.TraceID(), r.SpanContext.SpanID(), r.Parent.SpanID()
 	s := &tracepb.Span{
 		TraceId: traceID[:], SpanId: spanID[:], TraceState: r.SpanContext.TraceState().String(),

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // A protocol writes spans in one wire format. Its methods are safe for concurrent use.
@@ -18,7 +18,7 @@ type protocol interface {
 
 	// appendSpan appends the encoding of one span, such that encoded spans can stand one
 	// behind the other in a batch.
-	appendSpan(dst []byte, r *seam.Record) []byte
+	appendSpan(dst []byte, r *sdkseam.Record) []byte
 
 	// appendBatch appends the body of a request: what the spans have in common, and the
 	// spans.

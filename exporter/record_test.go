@@ -16,7 +16,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // values are attribute values of every type, with what is special about each.
@@ -59,14 +59,14 @@ var values = []struct {
 }
 
 // records are spans that each have something special.
-func records(t testing.TB) map[string]*seam.Record {
+func records(t testing.TB) map[string]*sdkseam.Record {
 	state, err := trace.ParseTraceState("congo=t61rcWkgMzE,rojo=00f067aa0ba902b7")
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := newRecord(77).SpanContext
-	all := map[string]*seam.Record{
-		"nothing": {Origin: &seam.Origin{}},
+	all := map[string]*sdkseam.Record{
+		"nothing": {Origin: &sdkseam.Origin{}},
 		"tracestate": {
 			SpanContext: newRecord(1).SpanContext.WithTraceState(state), Origin: origin,
 		},
@@ -109,7 +109,7 @@ func records(t testing.TB) map[string]*seam.Record {
 			Origin: origin,
 		},
 		"scope and resource": {
-			Origin: &seam.Origin{
+			Origin: &sdkseam.Origin{
 				Scope: instrumentation.Scope{
 					Name: "scope\xff", Version: "v1", SchemaURL: "https://example.com/scope",
 					Attributes: attribute.NewSet(attribute.String("a", "b"), attribute.Int("n", -1)),
@@ -118,13 +118,13 @@ func records(t testing.TB) map[string]*seam.Record {
 					attribute.String("service.name", "service\xff"), attribute.StringSlice("list", []string{"a"}), attribute.Int("pid", 7)),
 			},
 		},
-		"service that is a number": {Origin: &seam.Origin{Resource: resource.NewSchemaless(attribute.Int("service.name", 7))}},
+		"service that is a number": {Origin: &sdkseam.Origin{Resource: resource.NewSchemaless(attribute.Int("service.name", 7))}},
 	}
 	for kind := trace.SpanKindUnspecified; kind <= trace.SpanKindConsumer; kind++ {
-		all["kind "+kind.String()] = &seam.Record{Kind: kind, Origin: origin}
+		all["kind "+kind.String()] = &sdkseam.Record{Kind: kind, Origin: origin}
 	}
 	for _, v := range values {
-		all["attribute: "+v.rule] = &seam.Record{Attrs: []attribute.KeyValue{{Key: "key", Value: v.value}}, Origin: origin}
+		all["attribute: "+v.rule] = &sdkseam.Record{Attrs: []attribute.KeyValue{{Key: "key", Value: v.value}}, Origin: origin}
 	}
 	return all
 }
@@ -220,9 +220,9 @@ func (d *dice) spanContext() trace.SpanContext {
 	return trace.NewSpanContext(c)
 }
 
-func (d *dice) record(o *seam.Origin) *seam.Record {
+func (d *dice) record(o *sdkseam.Origin) *sdkseam.Record {
 	const depth = 4
-	return &seam.Record{
+	return &sdkseam.Record{
 		Name:        d.text(),
 		SpanContext: d.spanContext(),
 		Parent:      d.spanContext(),
@@ -245,14 +245,14 @@ func (d *dice) record(o *seam.Origin) *seam.Record {
 }
 
 // records returns a few spans of one resource and up to three scopes.
-func (d *dice) records() []*seam.Record {
+func (d *dice) records() []*sdkseam.Record {
 	res := resource.NewWithAttributes(d.text(), d.attrs(1)...)
-	origins := []*seam.Origin{{Resource: res}}
+	origins := []*sdkseam.Origin{{Resource: res}}
 	for range 2 {
 		scope := instrumentation.Scope{Name: d.text(), Version: d.text(), SchemaURL: d.text(), Attributes: attribute.NewSet(d.attrs(1)...)}
-		origins = append(origins, &seam.Origin{Scope: scope, Resource: res})
+		origins = append(origins, &sdkseam.Origin{Scope: scope, Resource: res})
 	}
-	all := []*seam.Record{d.record(origins[0])}
+	all := []*sdkseam.Record{d.record(origins[0])}
 	for range d.upTo(5) {
 		all = append(all, d.record(origins[d.upTo(2)]))
 	}

@@ -8,7 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/resource"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // maxOpen is how many chunks a shard fills at once. Nearly always one provider, with one resource,
@@ -28,7 +28,7 @@ type shard struct {
 
 // add encodes r into the shard, or counts why it can't. It reports whether there is something new
 // to collect: a first span, a full chunk, or no memory for another.
-func (s *shard) add(e *Exporter, r *seam.Record) bool {
+func (s *shard) add(e *Exporter, r *sdkseam.Record) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accepted++

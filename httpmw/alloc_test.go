@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/httpmw"
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/sampler"
 	"github.com/meshtrace/meshtrace/span"
 )
@@ -19,7 +19,7 @@ import (
 // discard is an exporter that takes records as fast as can be.
 type discard struct{ sdktrace.SpanExporter }
 
-func (discard) Consume(*seam.Record) {}
+func (discard) Consume(*sdkseam.Record) {}
 
 func provider(t testing.TB, s sdktrace.Sampler) trace.TracerProvider {
 	tp, err := span.NewProvider(span.Config{Sampler: s, Exporter: discard{}})

@@ -6,12 +6,12 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // adapt returns s as a sampler that is told the parent. Nil stands for every trace.
-func adapt(s sdktrace.Sampler) seam.Sampler {
-	if s, ok := s.(seam.Sampler); ok {
+func adapt(s sdktrace.Sampler) sdkseam.Sampler {
+	if s, ok := s.(sdkseam.Sampler); ok {
 		return s
 	}
 	switch s {

@@ -7,6 +7,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/internal/seam"
 	"github.com/meshtrace/meshtrace/sampler"
 )
@@ -43,7 +44,7 @@ func BenchmarkDecision(b *testing.B) {
 				bm.s.ShouldSample(public)
 			}
 		})
-		s, ok := bm.s.(seam.Sampler)
+		s, ok := bm.s.(sdkseam.Sampler)
 		if !ok {
 			continue
 		}

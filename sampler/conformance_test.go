@@ -10,14 +10,15 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/internal/seam"
 	"github.com/meshtrace/meshtrace/sampler"
 )
 
 // conforming is every sampler of this package, set so that what it says does not change
 // with time. The tests in this file hold for each of them.
-func conforming(t testing.TB) []seam.Sampler {
-	var all []seam.Sampler
+func conforming(t testing.TB) []sdkseam.Sampler {
+	var all []sdkseam.Sampler
 	for _, s := range []sdktrace.Sampler{
 		must(sampler.Percent(0)),
 		must(sampler.Percent(50)),
@@ -30,9 +31,9 @@ func conforming(t testing.TB) []seam.Sampler {
 		sampler.ParentBased(must(sampler.Percent(50))),
 		sampler.ParentBased(sampler.ParentBased(must(sampler.Percent(50)))),
 	} {
-		s, ok := s.(seam.Sampler)
+		s, ok := s.(sdkseam.Sampler)
 		if !ok {
-			t.Fatalf("%T is no seam.Sampler", s)
+			t.Fatalf("%T is no sdkseam.Sampler", s)
 		}
 		all = append(all, s)
 	}
@@ -87,7 +88,7 @@ func parameters(ctx context.Context, parent trace.SpanContext) sdktrace.Sampling
 	return sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id, Name: "GET /"}
 }
 
-func forEach(t *testing.T, test func(t *testing.T, s seam.Sampler, parent trace.SpanContext)) {
+func forEach(t *testing.T, test func(t *testing.T, s sdkseam.Sampler, parent trace.SpanContext)) {
 	for _, s := range conforming(t) {
 		for _, p := range parents {
 			t.Run(s.Description()+"/"+p.name, func(t *testing.T) { test(t, s, p.sc) })
@@ -96,7 +97,7 @@ func forEach(t *testing.T, test func(t *testing.T, s seam.Sampler, parent trace.
 }
 
 func TestTheSeamDecidesAsThePublicWay(t *testing.T) {
-	forEach(t, func(t *testing.T, s seam.Sampler, parent trace.SpanContext) {
+	forEach(t, func(t *testing.T, s sdkseam.Sampler, parent trace.SpanContext) {
 		ctx := context.Background()
 		fast := s.Sample(parent, parameters(ctx, parent))
 		public := s.ShouldSample(parameters(trace.ContextWithSpanContext(ctx, parent), parent))
@@ -110,7 +111,7 @@ func TestTheGivenParentCountsAndNotTheContexts(t *testing.T) {
 	other := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID{1}, SpanID: spanID, TraceFlags: trace.FlagsSampled,
 	}))
-	forEach(t, func(t *testing.T, s seam.Sampler, parent trace.SpanContext) {
+	forEach(t, func(t *testing.T, s sdkseam.Sampler, parent trace.SpanContext) {
 		want := s.Sample(parent, parameters(context.Background(), parent))
 		got := s.Sample(parent, parameters(other, parent))
 		if diff := cmp.Diff(want, got, cmp.Comparer(sameState)); diff != "" {
@@ -120,7 +121,7 @@ func TestTheGivenParentCountsAndNotTheContexts(t *testing.T) {
 }
 
 func TestTracestateIsHandedOnWhateverIsDecided(t *testing.T) {
-	forEach(t, func(t *testing.T, s seam.Sampler, parent trace.SpanContext) {
+	forEach(t, func(t *testing.T, s sdkseam.Sampler, parent trace.SpanContext) {
 		got := s.Sample(parent, parameters(context.Background(), parent))
 		if !sameState(got.Tracestate, parent.TraceState()) {
 			t.Errorf("tracestate %q, want the parent's %q", got.Tracestate, parent.TraceState())
@@ -129,7 +130,7 @@ func TestTracestateIsHandedOnWhateverIsDecided(t *testing.T) {
 }
 
 func TestAttributesAreNeitherAskedNorAdded(t *testing.T) {
-	forEach(t, func(t *testing.T, s seam.Sampler, parent trace.SpanContext) {
+	forEach(t, func(t *testing.T, s sdkseam.Sampler, parent trace.SpanContext) {
 		if s.AsksAttributes() {
 			t.Error("AsksAttributes() = true")
 		}
@@ -155,7 +156,7 @@ func TestNilContextIsNoParent(t *testing.T) {
 }
 
 func TestDecisionsDoNotAllocate(t *testing.T) {
-	forEach(t, func(t *testing.T, s seam.Sampler, parent trace.SpanContext) {
+	forEach(t, func(t *testing.T, s sdkseam.Sampler, parent trace.SpanContext) {
 		// The context of a deferred trace: the longest way through every sampler.
 		ctx := seam.ContextWithDecision(context.Background(), seam.Deferred, parent.TraceID())
 		p := parameters(trace.ContextWithSpanContext(ctx, parent), parent)
@@ -169,7 +170,7 @@ func TestDecisionsDoNotAllocate(t *testing.T) {
 }
 
 func TestDecisionsAreSafeForConcurrentUse(t *testing.T) {
-	forEach(t, func(t *testing.T, s seam.Sampler, parent trace.SpanContext) {
+	forEach(t, func(t *testing.T, s sdkseam.Sampler, parent trace.SpanContext) {
 		p := parameters(context.Background(), parent)
 		want := s.Sample(parent, p).Decision
 		var wg sync.WaitGroup

@@ -6,12 +6,13 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/internal/seam"
 )
 
 // parentBased asks its root where nobody has decided before.
 type parentBased struct {
-	root seam.Sampler
+	root sdkseam.Sampler
 }
 
 // ParentBased returns a sampler that follows the decision of the span's parent, local or

@@ -8,6 +8,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/internal/seam"
 	"github.com/meshtrace/meshtrace/sampler"
 )
@@ -63,7 +64,7 @@ func TestParentBased(t *testing.T) {
 			if tt.said != seam.NoDecision {
 				ctx = seam.ContextWithDecision(ctx, tt.said, tt.about)
 			}
-			s := sampler.ParentBased(tt.root).(seam.Sampler)
+			s := sampler.ParentBased(tt.root).(sdkseam.Sampler)
 			want := sdktrace.Drop
 			if tt.sampled {
 				want = sdktrace.RecordAndSample
@@ -129,7 +130,7 @@ func TestAForeignRootFindsTheParentInTheContext(t *testing.T) {
 			}
 			var root spy
 			p := parameters(ctx, tt.parent)
-			sampler.ParentBased(&root).(seam.Sampler).Sample(tt.parent, p)
+			sampler.ParentBased(&root).(sdkseam.Sampler).Sample(tt.parent, p)
 			if len(root.asked) != 1 {
 				t.Fatalf("root was asked %d times, want once", len(root.asked))
 			}
@@ -170,7 +171,7 @@ func TestWhoAsksAttributes(t *testing.T) {
 		{"perhaps one of somebody else, further down", sampler.ParentBased(&spy{}), true},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			s := sampler.ParentBased(tt.root).(seam.Sampler)
+			s := sampler.ParentBased(tt.root).(sdkseam.Sampler)
 			if got := s.AsksAttributes(); got != tt.want {
 				t.Errorf("AsksAttributes() = %t, want %t", got, tt.want)
 			}

@@ -10,12 +10,13 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/internal/seam"
 	"github.com/meshtrace/meshtrace/span"
 )
 
 // discard is where benchmarks send their spans.
-var discard = consumer(func(*seam.Record) {})
+var discard = consumer(func(*sdkseam.Record) {})
 
 // BenchmarkSpan is a span from start to end, without an encoder. The baseline is OpenTelemetry's
 // tracer that does nothing; the adversary is a span that fails, with a processor that gets a copy.

@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/span"
 )
 
@@ -34,13 +34,13 @@ func newProvider(t testing.TB, cfg span.Config) *span.Provider {
 // nobody may rely on a record once it was handed over.
 type sink struct {
 	mu      sync.Mutex
-	records []seam.Record
+	records []sdkseam.Record
 	called  []string
 
 	flushErr, shutdownErr error
 }
 
-func (s *sink) Consume(r *seam.Record) {
+func (s *sink) Consume(r *sdkseam.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept := *r

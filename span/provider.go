@@ -20,7 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace/embedded"
 
 	"github.com/meshtrace/meshtrace/internal/counter"
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // Config says what spans a provider records and where they go. The zero value is ready to use:
@@ -58,8 +58,8 @@ type Provider struct {
 	embedded.TracerProvider
 
 	sampler    sdktrace.Sampler
-	fast       seam.Sampler // sampler, if it is one of ours
-	sink       seam.Sink    // the exporter, if it takes records
+	fast       sdkseam.Sampler // sampler, if it is one of ours
+	sink       sdkseam.Sink    // the exporter, if it takes records
 	exporter   sdktrace.SpanExporter
 	processors []sdktrace.SpanProcessor
 	watched    bool // by processors of the user's, which look at spans as they start
@@ -107,11 +107,11 @@ func NewProvider(cfg Config) (*Provider, error) {
 	if p.sampler == nil {
 		p.sampler = followParent{}
 	}
-	p.fast, _ = p.sampler.(seam.Sampler)
+	p.fast, _ = p.sampler.(sdkseam.Sampler)
 	if p.resource == nil {
 		p.resource = resource.NewSchemaless(semconv.ServiceName("unknown_service:" + filepath.Base(os.Args[0])))
 	}
-	if sink, ok := p.exporter.(seam.Sink); ok {
+	if sink, ok := p.exporter.(sdkseam.Sink); ok {
 		p.sink = sink
 	} else if p.exporter != nil {
 		p.processors = append(p.processors, sdktrace.NewBatchSpanProcessor(p.exporter))
@@ -143,7 +143,7 @@ func (p *Provider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer 
 	defer p.mu.Unlock()
 	t, ok := p.tracers[scope]
 	if !ok {
-		t = &tracer{provider: p, origin: &seam.Origin{Scope: scope, Resource: p.resource}}
+		t = &tracer{provider: p, origin: &sdkseam.Origin{Scope: scope, Resource: p.resource}}
 		p.tracers[scope] = t
 	}
 	return t

@@ -17,7 +17,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/span"
 )
 
@@ -213,7 +213,7 @@ type loggedSink struct {
 	err error
 }
 
-func (s *loggedSink) Consume(*seam.Record) { s.log.add("export") }
+func (s *loggedSink) Consume(*sdkseam.Record) { s.log.add("export") }
 func (s *loggedSink) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error {
 	panic("a sink is handed records")
 }
@@ -443,7 +443,7 @@ func TestStatsAreNeverAheadOfStarted(t *testing.T) {
 	const goroutines, each = 4, 2000
 	exported := 0
 	var mu sync.Mutex
-	p := newProvider(t, span.Config{Sampler: byName, Exporter: consumer(func(*seam.Record) {
+	p := newProvider(t, span.Config{Sampler: byName, Exporter: consumer(func(*sdkseam.Record) {
 		mu.Lock()
 		defer mu.Unlock()
 		exported++

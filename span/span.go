@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/internal/pool"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/internal/seam"
 )
 
@@ -40,7 +41,7 @@ var _ sdktrace.ReadWriteSpan = (*recording)(nil)
 
 // record is what a span has recorded so far.
 type record struct {
-	seam.Record
+	sdkseam.Record
 	children int
 }
 
@@ -58,7 +59,7 @@ func (r *record) reset() bool {
 	clear(r.Attrs)
 	clear(r.Events)
 	clear(r.Links)
-	*r = record{Record: seam.Record{Attrs: r.Attrs[:0], Events: r.Events[:0], Links: r.Links[:0]}}
+	*r = record{Record: sdkseam.Record{Attrs: r.Attrs[:0], Events: r.Events[:0], Links: r.Links[:0]}}
 	return true
 }
 

@@ -19,6 +19,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/internal/seam"
 	"github.com/meshtrace/meshtrace/span"
 )
@@ -649,7 +650,7 @@ func TestLargeRecordsAreNotKept(t *testing.T) {
 		t.Skip("the race detector makes pools forget")
 	}
 	var room int
-	look := consumer(func(r *seam.Record) { room = max(cap(r.Attrs), cap(r.Events), cap(r.Links)) })
+	look := consumer(func(r *sdkseam.Record) { room = max(cap(r.Attrs), cap(r.Events), cap(r.Links)) })
 	tracer := newProvider(t, span.Config{Exporter: look, Limits: span.Limits{Attributes: -1, Events: -1, Links: -1}}).Tracer("test")
 	for what, grow := range map[string]func(trace.Span, int){
 		"attributes": func(s trace.Span, i int) { s.SetAttributes(attribute.Int(fmt.Sprint(i), i)) },
@@ -676,7 +677,7 @@ func TestLargeRecordsAreNotKept(t *testing.T) {
 
 // What a record has room for must not keep alive what earlier spans had there.
 func TestRecordsForget(t *testing.T) {
-	look := consumer(func(r *seam.Record) {
+	look := consumer(func(r *sdkseam.Record) {
 		for _, kv := range r.Attrs[len(r.Attrs):cap(r.Attrs)] {
 			if kv != (attribute.KeyValue{}) {
 				t.Errorf("a record holds on to the attribute %v of an earlier span", kv)
@@ -708,9 +709,9 @@ func TestRecordsForget(t *testing.T) {
 }
 
 // consumer is a sink made of a function.
-type consumer func(*seam.Record)
+type consumer func(*sdkseam.Record)
 
-func (f consumer) Consume(r *seam.Record)                                     { f(r) }
+func (f consumer) Consume(r *sdkseam.Record)                                  { f(r) }
 func (f consumer) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { return nil }
 func (f consumer) Shutdown(context.Context) error                             { return nil }
 

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
 
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 	"github.com/meshtrace/meshtrace/internal/seam"
 )
 
@@ -19,7 +20,7 @@ type tracer struct {
 	embedded.Tracer
 
 	provider *Provider
-	origin   *seam.Origin
+	origin   *sdkseam.Origin
 }
 
 var _ seam.Starter = (*tracer)(nil)

@@ -11,7 +11,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // Received returns the spans that an exporter's destination holds, as the destination's own types
@@ -62,7 +62,7 @@ var ways = []way{
 	},
 	{
 		name: "Consume",
-		open: func(exp sdktrace.SpanExporter) bool { _, ok := exp.(seam.Sink); return ok },
+		open: func(exp sdktrace.SpanExporter) bool { _, ok := exp.(sdkseam.Sink); return ok },
 		send: consume,
 	},
 }
@@ -70,17 +70,17 @@ var ways = []way{
 // consume hands spans over as the recorder does: one record, used again for each. It returns when
 // they are sent.
 func consume(exp sdktrace.SpanExporter, spans tracetest.SpanStubs) error {
-	var r seam.Record
+	var r sdkseam.Record
 	for i := range spans {
 		s := &spans[i]
-		r = seam.Record{
+		r = sdkseam.Record{
 			Name: s.Name, SpanContext: s.SpanContext, Parent: s.Parent, Kind: s.SpanKind,
 			Start: s.StartTime, End: s.EndTime,
 			Attrs: s.Attributes, Events: s.Events, Links: s.Links, Status: s.Status,
 			DroppedAttrs: s.DroppedAttributes, DroppedEvents: s.DroppedEvents, DroppedLinks: s.DroppedLinks,
-			Origin: &seam.Origin{Scope: s.InstrumentationScope, Resource: s.Resource},
+			Origin: &sdkseam.Origin{Scope: s.InstrumentationScope, Resource: s.Resource},
 		}
-		exp.(seam.Sink).Consume(&r)
+		exp.(sdkseam.Sink).Consume(&r)
 	}
 	if f, ok := exp.(interface{ ForceFlush(context.Context) error }); ok {
 		return f.ForceFlush(context.Background())

@@ -7,8 +7,8 @@
 //
 //	headers -> HeaderExtractor (propagation) -> middleware
 //	middleware -> Starter (span)             in place of trace.Tracer.Start
-//	span -> Sampler (sampler)                in place of sdktrace.Sampler.ShouldSample
-//	span -> Sink (exporter)                  in place of sdktrace.SpanExporter.ExportSpans
+//
+// Those that name types of OpenTelemetry's SDK are in package sdkseam.
 //
 // A seam may only be faster than the public way, never different: a test of each runs both
 // ways to the same result.

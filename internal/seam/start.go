@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -51,18 +50,5 @@ type Starter interface {
 	// AsksAttributes reports whether somebody looks at Start.Attrs before StartSpan returns: the
 	// sampler, or a processor. If nobody does, the caller need not build them before it knows
 	// that the span records.
-	AsksAttributes() bool
-}
-
-// A Sampler is an [sdktrace.Sampler] that is told the parent's span context, where otherwise a
-// context would have to be made to hold it.
-type Sampler interface {
-	sdktrace.Sampler
-
-	// Sample decides as ShouldSample does. parent is the parent's span context, whether or
-	// not p.ParentContext holds it; everything else in p.ParentContext counts.
-	Sample(parent trace.SpanContext, p sdktrace.SamplingParameters) sdktrace.SamplingResult
-
-	// AsksAttributes reports whether Sample looks at p.Attributes.
 	AsksAttributes() bool
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/meshtrace/meshtrace/benchmarks/internal/contender"
 	"github.com/meshtrace/meshtrace/exporter"
-	"github.com/meshtrace/meshtrace/internal/seam"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
 // BatchSpans is how many spans are exported at once: what OpenTelemetry's batch processor sends.
@@ -86,8 +86,8 @@ func exportSpans(e *exporter.Exporter, spans []sdktrace.ReadOnlySpan) func() err
 
 // consume hands spans over as meshtrace's provider does, one at a time as they end.
 func consume(e *exporter.Exporter, spans []sdktrace.ReadOnlySpan) func() error {
-	records := make([]seam.Record, len(spans))
-	origin := &seam.Origin{Scope: spans[0].InstrumentationScope(), Resource: spans[0].Resource()}
+	records := make([]sdkseam.Record, len(spans))
+	origin := &sdkseam.Origin{Scope: spans[0].InstrumentationScope(), Resource: spans[0].Resource()}
 	for i, s := range spans {
 		records[i] = recordOf(s, origin)
 	}
@@ -99,8 +99,8 @@ func consume(e *exporter.Exporter, spans []sdktrace.ReadOnlySpan) func() error {
 	}
 }
 
-func recordOf(s sdktrace.ReadOnlySpan, origin *seam.Origin) seam.Record {
-	return seam.Record{
+func recordOf(s sdktrace.ReadOnlySpan, origin *sdkseam.Origin) sdkseam.Record {
+	return sdkseam.Record{
 		Name:        s.Name(),
 		SpanContext: s.SpanContext(),
 		Parent:      s.Parent(),
