@@ -170,3 +170,29 @@ func TestSwitchingProtocols(t *testing.T) {
 		}
 	})
 }
+
+// TestCallsAreNotShared ends one response more than once, and then has two under way.
+func TestCallsAreNotShared(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		rt := httpmw.NewTransport(canned{}, httpmw.ClientConfig{TracerProvider: tp})
+		send := func() io.ReadCloser {
+			resp, err := rt.RoundTrip(clientRequest())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp.Body
+		}
+		for range 10 {
+			first := send()
+			io.Copy(io.Discard, first)
+			first.Close()
+			first.Close()
+			second, third := send(), send()
+			second.Close()
+			third.Close()
+		}
+		if n := len(spans.Ended()); n != 30 {
+			t.Errorf("%d spans ended, want 30", n)
+		}
+	})
+}
