@@ -17,6 +17,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/meshtrace/meshtrace/exporter"
+	"github.com/meshtrace/meshtrace/httpmw"
 	"github.com/meshtrace/meshtrace/propagation"
 	"github.com/meshtrace/meshtrace/sampler"
 )
@@ -33,6 +34,7 @@ type settings struct {
 	disabled      bool // record nothing, pass contexts through
 	noExporter    bool
 	jaegerService string
+	http          httpmw.Defaults
 }
 
 // complete returns cfg with the environment and the defaults where it says nothing. The error joins
@@ -46,6 +48,7 @@ func (env environment) complete(cfg Config) (settings, error) {
 		s.readPropagators(),
 		s.readTransport(),
 		s.readTLS(),
+		s.readHTTP(),
 	)
 	s.Config = s.Config.withDefaults()
 	return s, err
@@ -227,5 +230,13 @@ func (s *settings) readTLS() error {
 		cfg.Certificates = []tls.Certificate{pair}
 	}
 	s.TLS = cfg
+	return nil
+}
+
+// readHTTP reads what httpmw is to record beside what it always does.
+func (s *settings) readHTTP() (err error) {
+	if s.http, err = httpmw.DefaultsFromEnv(s.env); err != nil {
+		return fmt.Errorf("meshtrace: %w", err)
+	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/meshtrace/meshtrace/exporter"
+	"github.com/meshtrace/meshtrace/httpmw"
 	"github.com/meshtrace/meshtrace/propagation"
 	"github.com/meshtrace/meshtrace/sampler"
 	"github.com/meshtrace/meshtrace/span"
@@ -84,8 +85,9 @@ type Config struct {
 	Queue exporter.Queue
 	Retry exporter.Retry
 
-	// NoGlobals leaves OpenTelemetry's global provider and propagator alone. The middlewares
-	// are then to be given this pipeline's by their own settings.
+	// NoGlobals leaves OpenTelemetry's global provider and propagator alone, and httpmw's
+	// defaults, which the OTEL_INSTRUMENTATION_HTTP_* variables say. The middlewares are then to
+	// be given this pipeline's by their own settings.
 	NoGlobals bool
 
 	// OnError is told of failed deliveries and lost spans, at most once in ten seconds. Default:
@@ -126,6 +128,7 @@ func Start(ctx context.Context, cfg Config) (*Tracing, error) {
 	if !cfg.NoGlobals {
 		otel.SetTracerProvider(t.TracerProvider())
 		otel.SetTextMapPropagator(t.propagator)
+		httpmw.SetDefaults(s.http)
 	}
 	return t, nil
 }

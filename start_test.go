@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +17,12 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/meshtrace/meshtrace"
 	"github.com/meshtrace/meshtrace/exporter"
+	"github.com/meshtrace/meshtrace/httpmw"
 	"github.com/meshtrace/meshtrace/sampler"
 )
 
@@ -71,6 +74,7 @@ func clearEnv(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS",
 		"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TIMEOUT",
 		"OTEL_EXPORTER_OTLP_CERTIFICATE", "JAEGER_ENDPOINT", "JAEGER_SERVICE_NAME",
+		"OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS", "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
 	} {
 		t.Setenv(name, "")
 	}
@@ -214,6 +218,7 @@ func TestEveryBadSettingIsNamedAtOnce(t *testing.T) {
 	t.Setenv("OTEL_PROPAGATORS", "tracecontext,morse")
 	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
 	t.Setenv("OTEL_TRACES_EXPORTER", "fax")
+	t.Setenv("OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS", "no token")
 	_, err := meshtrace.Start(t.Context(), meshtrace.Config{
 		Endpoint: "gopher://user:secret@collector:70/",
 		Headers:  map[string]string{"": "x"},
@@ -224,7 +229,7 @@ func TestEveryBadSettingIsNamedAtOnce(t *testing.T) {
 	}
 	for _, name := range []string{
 		"OTEL_TRACES_SAMPLER_ARG", "OTEL_PROPAGATORS", "morse", "OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_TRACES_EXPORTER",
-		"gopher", "Headers", "Batch.MaxSpans",
+		"gopher", "Headers", "Batch.MaxSpans", "OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s", name)
@@ -312,6 +317,32 @@ func TestStartSetsTheGlobalsUnlessToldNotTo(t *testing.T) {
 		if err := tracing.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestHeadersToRecordComeFromTheEnvironment(t *testing.T) {
+	clearEnv(t)
+	provider, propagator := otel.GetTracerProvider(), otel.GetTextMapPropagator()
+	t.Cleanup(func() {
+		otel.SetTracerProvider(provider)
+		otel.SetTextMapPropagator(propagator)
+		httpmw.SetDefaults(httpmw.Defaults{})
+	})
+	t.Setenv("OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS", "X-Tenant")
+	rec := newReceiver(t, http.StatusOK)
+	tracing, err := meshtrace.Start(t.Context(), meshtrace.Config{Endpoint: rec.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("X-Tenant", "blue")
+	httpmw.Wrap(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+	if err := tracing.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := (<-rec.requests).body.ResourceSpans[0].ScopeSpans[0].Spans[0].Attributes
+	if !slices.ContainsFunc(got, func(kv *common.KeyValue) bool { return kv.Key == "http.request.header.x-tenant" }) {
+		t.Errorf("recorded %v", got)
 	}
 }
 
