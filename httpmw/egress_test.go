@@ -1,6 +1,7 @@
 package httpmw_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -94,5 +95,28 @@ func TestEgress(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// ownFormat is a propagator of a format that only it knows.
+type ownFormat struct{}
+
+func (ownFormat) Fields() []string { return []string{"x-own-trace"} }
+func (ownFormat) Extract(ctx context.Context, _ otelpropagation.TextMapCarrier) context.Context {
+	return ctx
+}
+func (ownFormat) Inject(_ context.Context, c otelpropagation.TextMapCarrier) {
+	c.Set("x-own-trace", "ours")
+}
+
+func TestEgressOfOwnFormat(t *testing.T) {
+	for host, want := range map[string]string{"inside.example": "ours", "outside.example": ""} {
+		rt := httpmw.NewTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			if got := r.Header.Get("X-Own-Trace"); got != want {
+				t.Errorf("%s gets %q, want %q", host, got, want)
+			}
+			return respond(200, http.NoBody)(r)
+		}), httpmw.ClientConfig{Propagator: ownFormat{}, Egress: httpmw.Egress{Mesh: hosts(t, "inside.example")}})
+		rt.RoundTrip(request(t, "GET", "http://"+host+"/", "X-Own-Trace", "copied by a reverse proxy"))
 	}
 }
