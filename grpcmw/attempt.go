@@ -29,7 +29,8 @@ type attempt struct {
 	began    time.Time
 	ended    time.Time // zero until it has
 	err      error     // that it ended with
-	peer     net.Addr  // that it was sent to; nil if it was not
+	sent     bool      // something of it has left
+	peer     net.Addr  // to where
 	answered atomic.Bool
 	traffic  traffic
 }
@@ -52,6 +53,10 @@ func (a *attempt) Value(key any) any {
 func (c *called) attempt(ctx context.Context, info *stats.RPCTagInfo) *attempt {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.last.unused(ctx) {
+		c.last.ended, c.last.err = time.Time{}, nil
+		return c.last
+	}
 	a := &c.first
 	if c.last == nil {
 		if info.NameResolutionDelay && c.span.Span != nil {
@@ -68,12 +73,19 @@ func (c *called) attempt(ctx context.Context, info *stats.RPCTagInfo) *attempt {
 	return a
 }
 
+// unused reports whether nothing of the attempt has left, and gRPC makes another one in its place, with
+// the given context. It does so as long as the connection that it picks turns out to be closed, and
+// does not say of each that it has ended.
+func (a *attempt) unused(ctx context.Context) bool {
+	return a != nil && !a.sent && a.Done() == ctx.Done()
+}
+
 // divide tells the attempts apart when there is another one: the first one gets a span of its own,
 // and one of which gRPC does not say how it ended has failed.
 func (c *called) divide() {
 	if c.last == &c.first {
 		_, c.first.span = c.startAttempt(c.rpc.Context, 0, c.notBefore(c.first.began))
-		if !c.first.ended.IsZero() && !c.first.untold() {
+		if c.first.told() {
 			c.first.endSpan()
 		}
 	}
@@ -125,7 +137,7 @@ func (a *attempt) begin(event *stats.Begin) {
 func (a *attempt) leave(event *stats.OutHeader) {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
-	a.peer = event.RemoteAddr
+	a.sent, a.peer = true, event.RemoteAddr
 }
 
 // event records what the attempt has waited for.
@@ -157,10 +169,14 @@ func (a *attempt) end(event *stats.End) {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
 	a.err, a.ended = event.Error, event.EndTime
-	if !a.untold() {
+	a.call.err, a.call.errTime = a.err, a.ended
+	if a.told() {
 		a.endSpan()
 	}
 }
+
+// told reports whether the attempt has ended, and that is all there is to say of it.
+func (a *attempt) told() bool { return a.sent && !a.ended.IsZero() && !a.untold() }
 
 // untold reports whether the attempt may have failed although gRPC has told of no error: it does not
 // if the client noticed by failing to send more.

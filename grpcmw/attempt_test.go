@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -280,6 +281,10 @@ func TestWhatAStatsHandlerIsTold(t *testing.T) {
 		h.HandleRPC(ctx, &stats.Begin{Client: true, BeginTime: time.Now(), IsTransparentRetryAttempt: transparent})
 		return ctx
 	}
+	send := func(h stats.Handler, ctx context.Context) context.Context {
+		h.HandleRPC(ctx, &stats.OutHeader{Client: true, RemoteAddr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 80}})
+		return ctx
+	}
 	finish := func(h stats.Handler, ctx context.Context, err error) {
 		h.HandleRPC(ctx, &stats.End{Client: true, EndTime: time.Now(), Error: err})
 	}
@@ -303,21 +308,64 @@ func TestWhatAStatsHandlerIsTold(t *testing.T) {
 			[]map[string]string{{"events": "[Delayed name resolution complete Delayed LB pick complete]"}},
 		},
 		{
-			"gRPC tries again by itself",
+			"gRPC tries again by itself, as the server has not processed it",
 			func(h stats.Handler, call context.Context, over func()) {
-				finish(h, begin(h, call, false), unavailable)
-				finish(h, begin(h, call, true), nil)
+				finish(h, send(h, begin(h, call, false)), unavailable)
+				finish(h, send(h, begin(h, call, true)), nil)
 			},
 			[]map[string]string{
-				{"rpc.grpc.previous_attempts": "0", "rpc.response.status_code": "UNAVAILABLE"},
+				{"rpc.grpc.previous_attempts": "0", "rpc.response.status_code": "UNAVAILABLE", "network.peer.address": "10.0.0.1", "network.peer.port": "80"},
 				{"rpc.grpc.previous_attempts": "1", "rpc.grpc.transparent_retry": "true", "rpc.response.status_code": "OK", "events": "[]"},
 				{"rpc.grpc.previous_attempts": "", "rpc.response.status_code": "OK", "events": "[Delayed name resolution complete]"},
 			},
 		},
 		{
-			"gRPC gives up",
+			"what has not left is no attempt, as often as gRPC tries it, and whether or not it says so",
 			func(h stats.Handler, call context.Context, over func()) {
 				finish(h, begin(h, call, false), unavailable)
+				begin(h, call, true)
+				finish(h, begin(h, call, false), unavailable)
+				begin(h, call, true)
+				finish(h, send(h, begin(h, call, false)), nil)
+			},
+			[]map[string]string{{"rpc.grpc.previous_attempts": "", "rpc.response.status_code": "OK"}},
+		},
+		{
+			"a second attempt that never leaves",
+			func(h stats.Handler, call context.Context, over func()) {
+				finish(h, send(h, begin(h, call, false)), unavailable)
+				finish(h, begin(h, call, true), unavailable)
+				begin(h, call, true)
+				over()
+			},
+			[]map[string]string{
+				{"rpc.grpc.previous_attempts": "0", "rpc.response.status_code": "UNAVAILABLE"},
+				{"rpc.grpc.previous_attempts": "1", "rpc.response.status_code": "UNAVAILABLE", "network.peer.address": ""},
+				{"rpc.grpc.previous_attempts": "", "rpc.response.status_code": "UNAVAILABLE", "network.peer.address": ""},
+			},
+		},
+		{
+			"an attempt of which gRPC does not say how it ended has failed if there is another one",
+			func(h stats.Handler, call context.Context, over func()) {
+				streams := &stats.Begin{Client: true, BeginTime: time.Now(), IsClientStream: true, IsServerStream: true}
+				ctx := h.TagRPC(call, info)
+				h.HandleRPC(ctx, streams)
+				finish(h, send(h, ctx), nil)
+				ctx = h.TagRPC(call, info)
+				h.HandleRPC(ctx, streams)
+				finish(h, send(h, ctx), nil)
+				over()
+			},
+			[]map[string]string{
+				{"rpc.grpc.previous_attempts": "0", "rpc.response.status_code": "UNKNOWN"},
+				{"rpc.grpc.previous_attempts": "1", "rpc.response.status_code": "OK"},
+				{"rpc.grpc.previous_attempts": "", "rpc.response.status_code": "OK"},
+			},
+		},
+		{
+			"gRPC gives up",
+			func(h stats.Handler, call context.Context, over func()) {
+				finish(h, send(h, begin(h, call, false)), unavailable)
 				over()
 			},
 			[]map[string]string{{"rpc.grpc.previous_attempts": "", "rpc.response.status_code": "UNAVAILABLE"}},
@@ -325,7 +373,7 @@ func TestWhatAStatsHandlerIsTold(t *testing.T) {
 		{
 			"the caller gives up",
 			func(h stats.Handler, call context.Context, over func()) {
-				ctx := begin(h, call, false)
+				ctx := send(h, begin(h, call, false))
 				over()
 				finish(h, ctx, status.Error(codes.Canceled, ""))
 			},
@@ -334,26 +382,25 @@ func TestWhatAStatsHandlerIsTold(t *testing.T) {
 		{
 			"a server that has answered is UNAVAILABLE for good",
 			func(h stats.Handler, call context.Context, over func()) {
-				ctx := begin(h, call, false)
+				ctx := send(h, begin(h, call, false))
 				h.HandleRPC(ctx, &stats.InHeader{Client: true})
 				finish(h, ctx, unavailable)
 			},
 			[]map[string]string{{"rpc.response.status_code": "UNAVAILABLE"}},
 		},
 		{
-			"two attempts at once",
+			"three attempts, and what comes too late",
 			func(h stats.Handler, call context.Context, over func()) {
-				one := begin(h, call, false)
-				finish(h, one, unavailable)
-				two := begin(h, call, false)
-				finish(h, two, unavailable)
-				three := begin(h, call, false)
+				finish(h, send(h, begin(h, call, false)), unavailable)
+				finish(h, send(h, begin(h, call, false)), unavailable)
+				three := send(h, begin(h, call, false))
 				finish(h, three, nil)
-				finish(h, three, nil) // never twice
+				finish(h, three, nil)
+				h.HandleRPC(three, &stats.InPayload{Client: true, Length: 9})
 			},
 			[]map[string]string{
 				{"rpc.grpc.previous_attempts": "0"}, {"rpc.grpc.previous_attempts": "1"}, {"rpc.grpc.previous_attempts": "2"},
-				{"rpc.grpc.previous_attempts": "", "rpc.response.status_code": "OK"},
+				{"rpc.grpc.previous_attempts": "", "rpc.response.status_code": "OK", "rpc.grpc.received_bytes": ""},
 			},
 		},
 	}

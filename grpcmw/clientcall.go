@@ -23,9 +23,11 @@ type called struct {
 	alone    *clientHandler // if there is no interceptor that hears of the end
 	ended    atomic.Bool
 
-	mu    sync.Mutex // held to make or end an attempt
-	first attempt
-	last  *attempt // nil if no stats handler has seen one
+	mu      sync.Mutex // held to make or end an attempt
+	first   attempt
+	last    *attempt  // nil if no stats handler has seen one
+	err     error     // that the latest attempt ended with
+	errTime time.Time // when
 }
 
 // response is the metadata of a response, as an interceptor gets it.
@@ -95,11 +97,23 @@ func (c *called) settle(out *outcome) settled {
 		return end
 	}
 	end.peer, end.traffic = c.last.peer, &c.last.traffic
-	if c.last.untold() { // and it failed if the call did
-		c.last.err = out.status.Err()
-		c.last.endSpan()
-	}
+	c.last.settle(out)
 	return end
+}
+
+// settle ends the last attempt's own span, if that has not been done because it was not known how it
+// ended, or whether it was one at all.
+func (a *attempt) settle(out *outcome) {
+	if a.told() {
+		return
+	}
+	if a.ended.IsZero() { // another one was faster
+		a.ended = time.Now()
+	}
+	if a.err == nil {
+		a.err = out.status.Err()
+	}
+	a.endSpan()
 }
 
 // receive and send count messages that an interceptor saw.

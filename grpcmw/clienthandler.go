@@ -60,7 +60,7 @@ func (h *clientHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) cont
 			return ctx
 		}
 	}
-	if c := h.waiting.take(ctx.Done()); c != nil {
+	if c := h.waiting.find(ctx.Done()); c != nil {
 		return c.attempt(ctx, info)
 	}
 	call := h.start(ctx, info.FullMethodName, h.target())
@@ -117,15 +117,15 @@ func (h *clientHandler) endCall(a *attempt) {
 	}
 }
 
-// giveUp ends the call with its last attempt.
+// giveUp ends the call, if it has not ended, as its latest attempt did.
 func (c *called) giveUp() {
 	c.mu.Lock()
-	err, ended := c.last.err, c.last.ended
+	err, ended := c.err, c.errTime
 	c.mu.Unlock()
 	c.finish(err, ended)
 }
 
-// waiting are the calls whose last attempt has failed, and at which there may be another one. gRPC
+// waiting are the calls of which an attempt has failed, and at which there may be another one. gRPC
 // does not tell; but all attempts at a call have the same channel that says when the call is over.
 type waiting struct {
 	calls map[<-chan struct{}]*called
@@ -133,34 +133,38 @@ type waiting struct {
 	mu    sync.Mutex // held to change calls
 }
 
-// wait ends the call of an attempt when it is over, unless somebody takes it before that.
+// wait keeps the call of an attempt until it is over, and then ends it.
 func (w *waiting) wait(a *attempt) {
+	over := a.Done()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.calls[over] != nil {
+		return
+	}
 	if w.calls == nil {
 		w.calls = make(map[<-chan struct{}]*called)
 	}
-	w.calls[a.Done()] = a.call
+	w.calls[over] = a.call
 	w.count.Add(1)
 	context.AfterFunc(a, func() {
-		if c := w.take(a.Done()); c != nil {
-			c.giveUp()
-		}
+		w.forget(over)
+		a.call.giveUp()
 	})
 }
 
-// take returns the call that is over when the channel says so, and forgets it; nil if there is no
-// such call.
-func (w *waiting) take(over <-chan struct{}) *called {
+func (w *waiting) forget(over <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.calls, over)
+	w.count.Add(-1)
+}
+
+// find returns the call that is over when the channel says so, if it is waiting.
+func (w *waiting) find(over <-chan struct{}) *called {
 	if w.count.Load() == 0 { // as nearly always
 		return nil
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c := w.calls[over]
-	if c != nil {
-		delete(w.calls, over)
-		w.count.Add(-1)
-	}
-	return c
+	return w.calls[over]
 }

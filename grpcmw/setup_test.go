@@ -196,8 +196,8 @@ func (w wired) dial(t testing.TB, s *testService, server grpcmw.Config, client g
 
 // connect returns when the connection is up, so that no call has to wait for it.
 func connect(cc *grpc.ClientConn) {
-	cc.Connect()
 	for s := cc.GetState(); s != connectivity.Ready; s = cc.GetState() {
+		cc.Connect()
 		cc.WaitForStateChange(context.Background(), s)
 	}
 }
