@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"google.golang.org/grpc/peer"
 )
@@ -37,15 +38,38 @@ func addressOf(a net.Addr) address {
 	return splitAddress(a.String())
 }
 
+// peers keeps the text of the last peer's address: nearly always the next call has the same one, and
+// in a mesh it is the proxy.
+type peers struct{ last atomic.Pointer[knownPeer] }
+
+type knownPeer struct {
+	addr *net.TCPAddr // all calls on a connection have the same pointer
+	text address
+}
+
+// address returns the address of a connection's other end.
+func (p *peers) address(a net.Addr) address {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return addressOf(a)
+	}
+	if last := p.last.Load(); last != nil && last.addr == tcp {
+		return last.text
+	}
+	known := &knownPeer{tcp, addressOf(tcp)}
+	p.last.Store(known)
+	return known.text
+}
+
 // clientAddress returns the address of the client that sent the call with the given context.
-func clientAddress(ctx context.Context, p *peer.Peer) address {
+func (p *peers) clientAddress(ctx context.Context, from *peer.Peer) address {
 	if c, ok := ctx.Value(connectionKey{}).(*connection); ok {
 		return c.client
 	}
-	if p == nil {
+	if from == nil {
 		return address{}
 	}
-	return addressOf(p.Addr)
+	return p.address(from.Addr)
 }
 
 // A connection is the context of a connection to a server. The calls on it share the text of the

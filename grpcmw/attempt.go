@@ -2,7 +2,6 @@ package grpcmw
 
 import (
 	"context"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +29,7 @@ type attempt struct {
 	ended    time.Time // zero until it has
 	err      error     // that it ended with
 	sent     bool      // something of it has left
-	peer     net.Addr  // to where
+	peer     address   // to where
 	answered atomic.Bool
 	traffic  traffic
 }
@@ -109,12 +108,11 @@ func (c *called) startAttempt(ctx context.Context, previous int, began time.Time
 	if t == nil || c.span.Span == nil {
 		return ctx, global.Span{}
 	}
-	ctx, span := startSpan(t, ctx, seam.Start{
-		Name: c.method + " attempt",
-		Kind: trace.SpanKindClient,
-		Time: began,
-	}, func(dst []attribute.KeyValue) []attribute.KeyValue {
-		return appendAttempt(appendServer(appendMethod(dst, c.method, ""), c.to), previous)
+	ctx, span := t.Start(ctx, seam.Start{
+		Name:  c.method + " attempt",
+		Kind:  trace.SpanKindClient,
+		Attrs: appendAttempt(nil, c.method, c.to, previous),
+		Time:  began,
 	})
 	if !span.IsRecording() {
 		return ctx, global.Span{}
@@ -137,7 +135,7 @@ func (a *attempt) begin(event *stats.Begin) {
 func (a *attempt) leave(event *stats.OutHeader) {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
-	a.sent, a.peer = true, event.RemoteAddr
+	a.sent, a.peer = true, a.call.peers.address(event.RemoteAddr)
 }
 
 // event records what the attempt has waited for.
@@ -193,7 +191,7 @@ func (a *attempt) endSpan() {
 	}
 	out := clientOutcome(a.err)
 	describeOutcome(a.span, &out, func(dst []attribute.KeyValue) []attribute.KeyValue {
-		return appendTraffic(appendPeer(dst, addressOf(a.peer)), &a.traffic, a.call.streams)
+		return appendTraffic(appendPeer(dst, a.peer), &a.traffic, a.call.streams)
 	})
 	a.span.Span.End(trace.WithTimestamp(a.ended))
 }

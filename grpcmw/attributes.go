@@ -45,6 +45,7 @@ const (
 	transparentRetryKey = attribute.Key("rpc.grpc.transparent_retry")
 	statusDetailsKey    = attribute.Key("rpc.grpc.status_details")
 	peerIdentityKey     = attribute.Key("rpc.grpc.peer_identity")
+	debugIDKey          = attribute.Key("jaeger-debug-id") // what Jaeger looks for
 
 	messageTypeKey           = attribute.Key("rpc.message.type")
 	messageIDKey             = attribute.Key("rpc.message.id")
@@ -142,17 +143,17 @@ func appendCount(dst []attribute.KeyValue, key attribute.Key, n int64) []attribu
 	return append(dst, key.Int64(n))
 }
 
-// appendIdentity appends who the other end has proved to be.
-func appendIdentity(dst []attribute.KeyValue, identity string) []attribute.KeyValue {
-	if identity == "" {
+// appendText appends a text, if there is one.
+func appendText(dst []attribute.KeyValue, key attribute.Key, text string) []attribute.KeyValue {
+	if text == "" {
 		return dst
 	}
-	return append(dst, peerIdentityKey.String(identity))
+	return append(dst, key.String(text))
 }
 
-// appendAttempt appends how many attempts there were before.
-func appendAttempt(dst []attribute.KeyValue, previous int) []attribute.KeyValue {
-	return append(dst, previousAttemptsKey.Int(previous))
+// appendAttempt appends which attempt it is at which call.
+func appendAttempt(dst []attribute.KeyValue, method string, to address, previous int) []attribute.KeyValue {
+	return append(appendServer(appendMethod(dst, method, ""), to), previousAttemptsKey.Int(previous))
 }
 
 // addMessage makes a message an event.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/meshtrace/meshtrace/internal/caller"
 	"github.com/meshtrace/meshtrace/internal/global"
+	"github.com/meshtrace/meshtrace/internal/pool"
 	"github.com/meshtrace/meshtrace/internal/seam"
 )
 
@@ -21,51 +22,62 @@ func (c *client) start(ctx context.Context, fullMethod string, to address) rpc {
 	if seam.IsUntraced(ctx) {
 		return rpc{Context: ctx}
 	}
-	out := departure{ctx: ctx, method: methodOf(fullMethod), to: to}
-	if c.cfg.Skip(ctx, out.method) {
+	d := departure{client: c, ctx: ctx, method: methodOf(fullMethod), to: to}
+	if c.cfg.Skip(ctx, d.method) {
 		return rpc{Context: c.inject(ctx, to)}
 	}
-	ctx, span := c.startSpan(&out)
-	call := newRPC(c.inject(ctx, to), span, c.meters.Load(), out.method)
+	ctx, span := c.startSpan(d)
+	call := newRPC(c.inject(ctx, to), span, c.meters.Load(), d.method)
 	call.to = to
 	return call
 }
 
-// departure is a call as it is going to go out.
-type departure struct {
-	ctx    context.Context
-	method string
-	to     address
-}
-
 // startSpan starts the call's span, unless nobody would see it.
-func (c *client) startSpan(out *departure) (context.Context, global.Span) {
-	from := caller.Caller{Ctx: out.ctx}
+func (c *client) startSpan(d departure) (context.Context, global.Span) {
+	from := caller.Caller{Ctx: d.ctx}
 	if c.cfg.Decide != nil {
-		from = from.Decided(c.cfg.Decide(out.ctx, out.method))
+		from = from.Decided(c.cfg.Decide(d.ctx, d.method))
 	}
 	t := c.tracers.Load()
 	if t == nil || from.Decision == Drop {
 		return from.Context(), global.Span{}
 	}
-	return startSpan(t, from.Ctx, seam.Start{
-		Name:   out.method,
-		Kind:   trace.SpanKindClient,
-		Parent: from.Parent,
-	}, func(dst []attribute.KeyValue) []attribute.KeyValue { return c.appendCall(dst, out) })
+	subject := departures.Get()
+	defer departures.Put(subject)
+	*subject = d
+	return t.Start(from.Ctx, seam.Start{
+		Name:    d.method,
+		Kind:    trace.SpanKindClient,
+		Parent:  from.Parent,
+		Subject: subject,
+	})
 }
 
-// appendCall appends what is known of a call before it goes out.
-func (c *client) appendCall(dst []attribute.KeyValue, out *departure) []attribute.KeyValue {
-	deadline, limited := out.ctx.Deadline()
-	dst = appendMethod(dst, out.method, "")
-	dst = appendServer(dst, out.to)
+// departure is a call as it is going to go out, as the subject of its span.
+type departure struct {
+	*client
+	ctx    context.Context
+	method string
+	to     address
+}
+
+// departures keeps them for the next call: nobody needs one once the span has started.
+var departures = pool.Pool[departure]{Reset: func(d *departure) bool {
+	*d = departure{}
+	return true
+}}
+
+// AppendAttributes appends what is known of a call before it goes out.
+func (d *departure) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
+	deadline, limited := d.ctx.Deadline()
+	dst = appendMethod(dst, d.method, "")
+	dst = appendServer(dst, d.to)
 	dst = appendTimeout(dst, deadline, limited)
-	if c.cfg.Capture.Request.empty() {
+	if d.cfg.Capture.Request.empty() {
 		return dst
 	}
-	md, _ := metadata.FromOutgoingContext(out.ctx)
-	return c.cfg.Capture.Request.appendRequest(dst, md)
+	md, _ := metadata.FromOutgoingContext(d.ctx)
+	return d.cfg.Capture.Request.appendRequest(dst, md)
 }
 
 // inject returns a context with the metadata that a propagator writes for ctx. The metadata of ctx
@@ -95,6 +107,7 @@ type client struct {
 	tracers     *global.Tracers
 	meters      *global.Kept[metric.MeterProvider, meters]
 	propagators global.Propagators
+	peers       peers
 }
 
 func newClient(cfg ClientConfig) *client {

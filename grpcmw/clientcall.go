@@ -2,7 +2,6 @@ package grpcmw
 
 import (
 	"context"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,7 +59,7 @@ func (c *called) finishAs(out outcome, ended time.Time) {
 	}
 	c.rpc.end(&out, ended, func(dst []attribute.KeyValue) []attribute.KeyValue {
 		dst = appendServer(dst, end.learnt)
-		dst = appendPeer(dst, addressOf(end.peer))
+		dst = appendPeer(dst, end.peer)
 		dst = appendTraffic(dst, end.traffic, end.streams)
 		if c.cfg.StatusDetails {
 			dst = appendDetails(dst, out.status)
@@ -78,8 +77,8 @@ func (c *called) attempted() bool {
 
 // settled is what has been seen of a call that has ended.
 type settled struct {
-	learnt  address  // the target, if it was learnt only since the call began
-	peer    net.Addr // that the last attempt was sent to
+	learnt  address // the target, if it was learnt only since the call began
+	peer    address // that the last attempt was sent to
 	traffic *traffic
 	streams bool
 }

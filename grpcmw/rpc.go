@@ -9,7 +9,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/internal/global"
-	"github.com/meshtrace/meshtrace/internal/seam"
 )
 
 // rpc is a call, seen from the side that makes it or from the one that serves it.
@@ -50,23 +49,6 @@ func methodOf(fullMethod string) string {
 
 // An appender appends attributes.
 type appender func(dst []attribute.KeyValue) []attribute.KeyValue
-
-// startSpan starts a span. A sampler that asks for attributes gets them; otherwise they are
-// appended only for a span that records.
-func startSpan(t *global.Tracer, ctx context.Context, s seam.Start, attrs appender) (context.Context, global.Span) {
-	asks := t.AsksAttributes()
-	if asks {
-		room := scratches.Get()
-		defer scratches.Put(room)
-		room.list = attrs(room.list)
-		s.Attrs = room.list
-	}
-	ctx, span := t.Start(ctx, s)
-	if !asks && span.IsRecording() {
-		describe(span, attrs)
-	}
-	return ctx, span
-}
 
 // describe sets attributes of a span.
 func describe(span global.Span, attrs appender) {

@@ -15,101 +15,111 @@ import (
 
 	"github.com/meshtrace/meshtrace/internal/caller"
 	"github.com/meshtrace/meshtrace/internal/global"
+	"github.com/meshtrace/meshtrace/internal/pool"
 	"github.com/meshtrace/meshtrace/internal/seam"
 )
 
 // start is the beginning of a call that came in: extract, decide, start. Its context is the one
 // for the handler, whether or not anybody observes the call.
 func (s *server) start(ctx context.Context, fullMethod string) rpc {
-	return s.startArrival(&arrival{ctx: ctx, md: incoming(ctx), method: methodOf(fullMethod)})
+	return s.startArrival(arrival{server: s, ctx: ctx, md: incoming(ctx), method: methodOf(fullMethod)})
 }
 
-func (s *server) startArrival(in *arrival) rpc {
-	from := s.extract(in)
-	if s.cfg.Skip(in.ctx, in.method) {
+func (s *server) startArrival(a arrival) rpc {
+	from := s.extract(&a)
+	if s.cfg.Skip(a.ctx, a.method) {
 		return rpc{Context: from.Context()}
 	}
-	ctx, span := s.startSpan(from, in)
-	return newRPC(ctx, span, s.meters.Load(), in.method)
-}
-
-// arrival is a call as it came in.
-type arrival struct {
-	ctx    context.Context
-	md     received
-	method string
-
-	// madeUp is what the client calls a method that we do not have. The method is then other.
-	madeUp string
-}
-
-// name returns the name of the call's span.
-//
-// Spec: OpenTelemetry semantic conventions, RPC spans, Name,
-// https://opentelemetry.io/docs/specs/semconv/rpc/rpc-spans/#name
-func (in *arrival) name() string {
-	if in.madeUp != "" {
-		return systemName
-	}
-	return in.method
+	ctx, span := s.startSpan(from, a)
+	return newRPC(ctx, span, s.meters.Load(), a.method)
 }
 
 // extract reads the caller's context from the metadata. Inside a span of this process, as that of
 // an HTTP middleware around grpc.Server.ServeHTTP, that span is the parent.
-func (s *server) extract(in *arrival) caller.Caller {
-	if caller.Inside(in.ctx) {
-		return caller.Caller{Ctx: in.ctx}
+func (s *server) extract(a *arrival) caller.Caller {
+	if caller.Inside(a.ctx) {
+		return caller.Caller{Ctx: a.ctx}
 	}
-	c := caller.Caller{Ctx: s.propagators.Load().Extract(in.ctx, in.md)}
-	if c.Ctx != in.ctx {
-		c.Links = seam.LinksFromContext(c.Ctx)
-	}
-	if s.isPublic(in) {
-		c = c.Stranger(in.ctx)
+	c := caller.Read(a.ctx, s.propagators.Load().Extract(a.ctx, a.md))
+	if s.isPublic(a) {
+		c = c.Stranger(a.ctx)
 	}
 	if s.cfg.Decide != nil {
-		c = c.Decided(s.cfg.Decide(in.ctx, in.method))
+		c = c.Decided(s.cfg.Decide(a.ctx, a.method))
 	}
 	return c
 }
 
 // isPublic reports whether whoever called is a stranger.
-func (s *server) isPublic(in *arrival) bool {
+func (s *server) isPublic(a *arrival) bool {
 	if s.cfg.PublicCall != nil {
-		return s.cfg.PublicCall(in.ctx, in.method)
+		return s.cfg.PublicCall(a.ctx, a.method)
 	}
 	return s.cfg.Public
 }
 
 // startSpan starts the call's span, unless nobody would see it.
-func (s *server) startSpan(from caller.Caller, in *arrival) (context.Context, global.Span) {
+func (s *server) startSpan(from caller.Caller, a arrival) (context.Context, global.Span) {
 	t := s.tracers.Load()
 	if t == nil || from.Decision == Drop {
 		return from.Context(), global.Span{}
 	}
-	return startSpan(t, from.Ctx, seam.Start{
-		Name:    in.name(),
+	subject := arrivals.Get()
+	defer arrivals.Put(subject)
+	*subject = a
+	subject.debugID = from.DebugID
+	return t.Start(from.Ctx, seam.Start{
+		Name:    a.name(),
 		Kind:    trace.SpanKindServer,
 		Parent:  from.Parent,
 		NewRoot: from.Public,
 		Links:   from.Links,
-	}, func(dst []attribute.KeyValue) []attribute.KeyValue { return s.appendCall(dst, in) })
+		Subject: subject,
+	})
 }
 
-// appendCall appends what is known of a call before it is served.
-func (s *server) appendCall(dst []attribute.KeyValue, in *arrival) []attribute.KeyValue {
-	from, _ := peer.FromContext(in.ctx)
-	client := clientAddress(in.ctx, from)
-	deadline, limited := in.ctx.Deadline()
-	dst = appendMethod(dst, in.method, in.madeUp)
-	dst = appendServer(dst, splitAddress(first(in.md[":authority"])))
+// arrival is a call as it came in, as the subject of its span.
+type arrival struct {
+	*server
+	ctx     context.Context
+	md      received
+	method  string
+	madeUp  string // what the client calls a method that we do not have; that is then other
+	debugID string
+}
+
+// arrivals keeps them for the next call: nobody needs one once the span has started.
+var arrivals = pool.Pool[arrival]{Reset: func(a *arrival) bool {
+	*a = arrival{}
+	return true
+}}
+
+// name returns the name of the call's span.
+//
+// Spec: OpenTelemetry semantic conventions, RPC spans, Name,
+// https://opentelemetry.io/docs/specs/semconv/rpc/rpc-spans/#name
+func (a *arrival) name() string {
+	if a.madeUp != "" {
+		return systemName
+	}
+	return a.method
+}
+
+// AppendAttributes appends what is known of a call before it is served.
+func (a *arrival) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
+	from, _ := peer.FromContext(a.ctx)
+	client := a.peers.clientAddress(a.ctx, from)
+	deadline, limited := a.ctx.Deadline()
+	dst = appendMethod(dst, a.method, a.madeUp)
+	dst = appendServer(dst, splitAddress(first(a.md[":authority"])))
 	dst = appendClient(dst, client)
 	dst = appendPeer(dst, client)
 	dst = appendTimeout(dst, deadline, limited)
-	if s.cfg.PeerIdentity {
-		dst = appendIdentity(dst, identity(from, in.md))
+	dst = appendText(dst, debugIDKey, a.debugID)
+	if a.cfg.PeerIdentity {
+		dst = appendText(dst, peerIdentityKey, identity(from, a.md))
 	}
-	return s.cfg.Capture.Request.appendRequest(dst, metadata.MD(in.md))
+	return a.cfg.Capture.Request.appendRequest(dst, metadata.MD(a.md))
 }
 
 // linkerdClientID is where Linkerd's proxy says whose certificate it has verified.
@@ -190,6 +200,7 @@ type server struct {
 	tracers     *global.Tracers
 	meters      *global.Kept[metric.MeterProvider, meters]
 	propagators global.Propagators
+	peers       peers
 }
 
 func newServer(cfg Config) *server {

@@ -119,8 +119,9 @@ func (c *tagged) reply(s *server, event *stats.OutTrailer) {
 		c.respond(event.Trailer)
 		return
 	}
-	in := arrival{ctx: c.Context, md: incoming(c.Context), method: otherMethod, madeUp: methodOf(c.method)}
-	call := served{server: s, rpc: s.startArrival(&in)}
+	call := served{server: s, rpc: s.startArrival(arrival{
+		server: s, ctx: c.Context, md: incoming(c.Context), method: otherMethod, madeUp: methodOf(c.method),
+	})}
 	call.end(serverOutcome(errNoSuchMethod))
 }
 

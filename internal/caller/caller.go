@@ -17,8 +17,19 @@ type Caller struct {
 	Ctx      context.Context   // the request's, with what the propagator put there
 	Parent   trace.SpanContext // if valid, a parent that is not in Ctx
 	Links    []trace.Link
-	Public   bool // a stranger
+	DebugID  string // by which the caller wants to find the trace again
+	Public   bool   // a stranger
 	Decision Decision
+}
+
+// Read returns the caller that a propagator has found in a request. before is the request's context as
+// it came, and after what the propagator made of it.
+func Read(before, after context.Context) Caller {
+	c := Caller{Ctx: after}
+	if after != before {
+		c.Links, c.DebugID = seam.LinksFromContext(after), seam.DebugIDFromContext(after)
+	}
+	return c
 }
 
 // Inside reports whether ctx is inside a span of this process. That span is the parent of what

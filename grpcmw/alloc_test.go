@@ -1,0 +1,133 @@
+package grpcmw_test
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	pb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/stats"
+
+	"github.com/meshtrace/meshtrace/grpcmw"
+	"github.com/meshtrace/meshtrace/internal/sdkseam"
+	"github.com/meshtrace/meshtrace/sampler"
+	"github.com/meshtrace/meshtrace/span"
+)
+
+// discard is an exporter that takes records as fast as can be.
+type discard struct{ sdktrace.SpanExporter }
+
+func (discard) Consume(*sdkseam.Record) {}
+
+// idle is a stats handler that does nothing. gRPC prepares what it could tell it all the same.
+type idle struct{}
+
+func (idle) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (idle) HandleRPC(context.Context, stats.RPCStats)                         {}
+func (idle) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (idle) HandleConn(context.Context, stats.ConnStats)                       {}
+
+// loopback is an empty service behind a connection by TCP, as in production, and how to call it.
+func loopback(tb testing.TB, traceparent string, server []grpc.ServerOption, client []grpc.DialOption) (call func()) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	srv := grpc.NewServer(server...)
+	pb.RegisterTestServiceServer(srv, &testService{})
+	served := make(chan error)
+	go func() { served <- srv.Serve(l) }()
+	cc, err := grpc.NewClient(l.Addr().String(), append(client, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		cc.Close()
+		srv.Stop()
+		<-served
+	})
+	connect(cc)
+	c, ctx, request := pb.NewTestServiceClient(cc), context.Background(), new(pb.Empty)
+	if traceparent != "" {
+		ctx = sending("traceparent", traceparent)
+	}
+	return func() {
+		if _, err := c.EmptyCall(ctx, request); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// A cost is that of a way to trace the calls of one side, in allocations a call.
+type cost struct {
+	name        string
+	traceparent string // that an untraced client sends; only for servers
+	server      []grpc.ServerOption
+	client      []grpc.DialOption
+	baseServer  []grpc.ServerOption // what it is compared with
+	baseClient  []grpc.DialOption
+	budget      float64
+}
+
+// costs returns the ways to trace. DESIGN section 4 has the budget over bare gRPC, which interceptors
+// keep. A stats handler cannot: gRPC itself takes more as soon as there is any, so what ours takes
+// is counted beyond one that does nothing.
+func costs(tb testing.TB) []cost {
+	tp, err := span.NewProvider(span.Config{Sampler: sampler.ParentBased(nil), Exporter: discard{}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var none trace.TracerProvider
+	server := func(tp trace.TracerProvider) grpcmw.Config { return grpcmw.Config{TracerProvider: tp} }
+	client := func(tp trace.TracerProvider) grpcmw.ClientConfig { return grpcmw.ClientConfig{TracerProvider: tp} }
+	idleServer, idleClient := []grpc.ServerOption{grpc.StatsHandler(idle{})}, []grpc.DialOption{grpc.WithStatsHandler(idle{})}
+	return []cost{
+		{name: "side=server/wiring=interceptors/path=sampled", traceparent: sampled, server: grpcmw.ServerInterceptors(server(tp)), budget: 10},
+		{name: "side=server/wiring=interceptors/path=unsampled", traceparent: unsampled, server: grpcmw.ServerInterceptors(server(tp)), budget: 6},
+		{name: "side=server/wiring=interceptors/path=pass-through", traceparent: sampled, server: grpcmw.ServerInterceptors(server(none)), budget: 6},
+		{name: "side=server/wiring=handler/path=sampled", traceparent: sampled, server: serverHandler(server(tp)), baseServer: idleServer, budget: 10},
+		{name: "side=server/wiring=handler/path=unsampled", traceparent: unsampled, server: serverHandler(server(tp)), baseServer: idleServer, budget: 6},
+		{name: "side=server/wiring=handler/path=pass-through", traceparent: sampled, server: serverHandler(server(none)), baseServer: idleServer, budget: 6},
+		{name: "side=client/wiring=interceptors/path=sampled", client: grpcmw.ClientInterceptors(client(tp)), budget: 10},
+		{name: "side=client/wiring=interceptors/path=pass-through", client: grpcmw.ClientInterceptors(client(none)), budget: 2},
+		{name: "side=client/wiring=handler/path=sampled", client: []grpc.DialOption{grpcmw.Client(client(tp))}, baseClient: idleClient, budget: 10},
+		{name: "side=client/wiring=handler/path=pass-through", client: []grpc.DialOption{grpcmw.Client(client(none))}, baseClient: idleClient, budget: 2},
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates, and empties pools")
+	}
+	for _, tt := range costs(t) {
+		t.Run(tt.name, func(t *testing.T) {
+			without := testing.AllocsPerRun(2000, loopback(t, tt.traceparent, tt.baseServer, tt.baseClient))
+			with := testing.AllocsPerRun(2000, loopback(t, tt.traceparent, tt.server, tt.client))
+			t.Logf("%v allocations beyond %v", with-without, without)
+			if with-without > tt.budget {
+				t.Errorf("%v allocations beyond %v, budget %v", with-without, without, tt.budget)
+			}
+		})
+	}
+}
+
+func BenchmarkUnary(b *testing.B) {
+	run := func(name string, call func()) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				call()
+			}
+		})
+	}
+	run("side=none", loopback(b, "", nil, nil))
+	run("side=none/traceparent=yes", loopback(b, sampled, nil, nil))
+	for _, bb := range costs(b) {
+		run(bb.name, loopback(b, bb.traceparent, bb.server, bb.client))
+	}
+}
