@@ -263,7 +263,7 @@ func TestDeliveryAllocatesByTheBatch(t *testing.T) {
 func BenchmarkConsume(b *testing.B) {
 	for _, protocol := range []string{"http", "jaeger+http"} {
 		b.Run("endpoint="+protocol, func(b *testing.B) {
-			e, err := exporter.New(exporter.Config{Endpoint: protocol + "://127.0.0.1", Transport: discard{}})
+			e, err := exporter.New(exporter.Config{Endpoint: protocol + "://127.0.0.1", Transport: discard{}, OnError: func(error) {}})
 			if err != nil {
 				b.Fatal(err)
 			}
