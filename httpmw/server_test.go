@@ -1,8 +1,10 @@
 package httpmw_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -363,3 +365,44 @@ func TestSamplerIsAsked(t *testing.T) {
 }
 
 func (f failure) Error() string { return fmt.Sprint("failure ", f.code) }
+
+// TestWhatTheHandlerLeavesOnTheRequest reaches whoever is above, though the handler gets a copy.
+func TestWhatTheHandlerLeavesOnTheRequest(t *testing.T) {
+	for _, tt := range []struct {
+		rule   string
+		header string
+		tp     trace.TracerProvider
+	}{
+		{"a request that is passed through", sampled, nil},
+		{"one that is not sampled", unsampled, provider(t, nil)},
+		{"one that is recorded", sampled, provider(t, nil)},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			mux := http.NewServeMux()
+			mux.HandleFunc("POST /{$}", func(_ http.ResponseWriter, r *http.Request) { r.ParseMultipartForm(1 << 10) })
+			var body bytes.Buffer
+			form := multipart.NewWriter(&body)
+			form.WriteField("a", "b")
+			form.Close()
+			r := httptest.NewRequest("POST", "/", &body)
+			r.Header.Set("Content-Type", form.FormDataContentType())
+			r.Header.Set(traceparent, tt.header)
+			httpmw.New(httpmw.Config{TracerProvider: tt.tp}).Wrap(mux).ServeHTTP(httptest.NewRecorder(), r)
+			if r.MultipartForm == nil || r.Form.Get("a") != "b" || r.PostForm.Get("a") != "b" || r.Pattern != "POST /{$}" {
+				t.Errorf("form %v, %v, %v, pattern %q", r.MultipartForm, r.Form, r.PostForm, r.Pattern)
+			}
+		})
+	}
+}
+
+func TestNoBodyStaysNoBody(t *testing.T) {
+	for _, body := range []io.ReadCloser{nil, http.NoBody} {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Body, r.ContentLength = body, -1
+		httpmw.New(httpmw.Config{TracerProvider: provider(t, nil)}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.Body != body {
+				t.Errorf("%T became %T", body, r.Body)
+			}
+		})).ServeHTTP(httptest.NewRecorder(), r)
+	}
+}
