@@ -192,8 +192,8 @@ func (t *Tracing) TracerProvider() trace.TracerProvider {
 // Propagator returns the propagator that reads and writes trace headers.
 func (t *Tracing) Propagator() otelpropagation.TextMapPropagator { return t.propagator }
 
-// ForceFlush returns when every span that has ended is delivered or given up, or when ctx is done.
-// Use it where a process is frozen between requests.
+// ForceFlush returns when every span that has ended is delivered or given up, or when ctx is done;
+// if ctx has no deadline, after Config.Timeout. Use it where a process is frozen between requests.
 func (t *Tracing) ForceFlush(ctx context.Context) error {
 	if t.provider == nil {
 		return nil

@@ -270,7 +270,7 @@ func attrs(s sdktrace.ReadOnlySpan) map[string]string { return texts(s.Attribute
 func texts(list []attribute.KeyValue) map[string]string {
 	m := make(map[string]string, len(list))
 	for _, kv := range list {
-		m[string(kv.Key)] = kv.Value.Emit()
+		m[string(kv.Key)] = kv.Value.String()
 	}
 	return m
 }

@@ -70,7 +70,7 @@ func TestPlaceholders(t *testing.T) {
 	}
 
 	otel.SetMeterProvider(sdkmetric.NewMeterProvider())
-	if meters.Load() == nil || meters.Load() != meters.Load() {
+	if first := meters.Load(); first == nil || first != meters.Load() {
 		t.Error("the instruments of the meter provider that was set later are not made, or not kept")
 	}
 	otel.SetMeterProvider(metricnoop.NewMeterProvider())
