@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -31,6 +32,8 @@ type recording struct {
 
 	tracer *tracer
 	sc     trace.SpanContext
+
+	ended atomic.Bool // what IsRecording answers, without the lock
 
 	mu    sync.Mutex
 	rec   *record       // nil once the span has ended
@@ -70,11 +73,7 @@ func (s *recording) SpanContext() trace.SpanContext { return s.sc }
 func (s *recording) TracerProvider() trace.TracerProvider { return s.tracer.provider }
 
 // IsRecording reports whether the span still takes what it is told: until it ends.
-func (s *recording) IsRecording() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.rec != nil
-}
+func (s *recording) IsRecording() bool { return !s.ended.Load() }
 
 // addChild counts a span that has this one as its parent.
 func (s *recording) addChild() {
@@ -277,6 +276,7 @@ func (s *recording) finish(end time.Time) (*record, *finishedSpan) {
 		return nil, nil
 	}
 	s.rec = nil
+	s.ended.Store(true)
 	r.End = end
 	if r.End.IsZero() {
 		r.End = r.Start.Add(time.Since(r.Start)) // by the monotonic clock, which nobody sets back
