@@ -109,8 +109,14 @@ func (o *outgoing) context(ctx context.Context) context.Context {
 	return ctx
 }
 
+// empty reports whether nothing is to go out, as far as we know: then there is nothing to look for.
+func (o *outgoing) empty() bool { return len(o.md)+len(o.added) == 0 }
+
 // Get returns the first value of a key, or "".
 func (o *outgoing) Get(key string) string {
+	if o.empty() {
+		return ""
+	}
 	key = strings.ToLower(key)
 	if i := o.find(key); i >= 0 {
 		return o.added[i+1]
@@ -133,6 +139,9 @@ func (o *outgoing) Set(key, value string) {
 
 // Delete removes all values of a key.
 func (o *outgoing) Delete(key string) {
+	if o.empty() {
+		return
+	}
 	key = strings.ToLower(key)
 	if _, ok := o.md[key]; ok {
 		delete(o.md, key)

@@ -180,6 +180,7 @@ func TestCallsAreMeasuredWithoutSpans(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.Send(helloDuplex)
 		s.CloseSend()
 		drain(s)
 		cc.Close()
@@ -205,9 +206,8 @@ func TestAnInstrumentThatIsSwitchedOff(t *testing.T) {
 
 func TestTheGlobalMeterProvider(t *testing.T) {
 	before := otel.GetMeterProvider()
-	defer otel.SetMeterProvider(before)
 	eachWiring(t, func(t *testing.T, w wired) {
-		otel.SetMeterProvider(before)
+		defer otel.SetMeterProvider(before)
 		s, _ := inside()
 		c := w.dial(t, s, grpcmw.Config{}, grpcmw.ClientConfig{}) // made before it is set
 		g := new(gauge)
