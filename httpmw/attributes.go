@@ -58,11 +58,14 @@ var incomings = pool.Pool[incoming]{Reset: func(in *incoming) bool {
 func (in *incoming) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
 	m, r := in.m, in.r
 	dst = appendMethod(dst, r.Method)
-	dst = append(dst, semconv.URLScheme(m.scheme(r)), semconv.URLPath(r.URL.Path))
-	dst = appendProtocol(dst, protocol(r.ProtoMajor, r.ProtoMinor))
-	if r.URL.RawQuery != "" && !m.cfg.OmitQuery {
-		dst = append(dst, semconv.URLQuery(m.secrets.redact(r.URL.RawQuery)))
+	dst = append(dst, semconv.URLScheme(m.scheme(r)))
+	if u := r.URL; u != nil { // nil only in a test of the handler's
+		dst = append(dst, semconv.URLPath(u.Path))
+		if u.RawQuery != "" && !m.cfg.OmitQuery {
+			dst = append(dst, semconv.URLQuery(m.secrets.redact(u.RawQuery)))
+		}
 	}
+	dst = appendProtocol(dst, protocol(r.ProtoMajor, r.ProtoMinor))
 	if in.route.path != "" {
 		dst = appendRoute(dst, in.route)
 	}

@@ -18,17 +18,32 @@ type body struct {
 func newBody(below io.ReadCloser, c *call) io.ReadCloser {
 	b := &body{below: below}
 	b.call.Store(c)
-	if w, ok := below.(io.Writer); ok {
-		return &duplex{b, w}
+	switch w := below.(type) {
+	case halfCloser:
+		return &halfCloserBody{b, w}
+	case io.Writer:
+		return &writerBody{b, w}
 	}
 	return b
 }
 
-// duplex is the body of a response with 101 Switching Protocols.
-type duplex struct {
-	*body
+// halfCloser is what net/http's body of a response with 101 Switching Protocols is beside a
+// reader. A proxy needs it to pass on that one side has nothing more to say.
+type halfCloser interface {
 	io.Writer
+	CloseWrite() error
 }
+
+type (
+	halfCloserBody struct {
+		*body
+		halfCloser
+	}
+	writerBody struct {
+		*body
+		io.Writer
+	}
+)
 
 // Read reads the body. Its end and its failure end the call.
 func (b *body) Read(p []byte) (int, error) {

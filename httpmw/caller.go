@@ -38,7 +38,7 @@ func (h *handler) extract(r *http.Request) caller {
 	}
 	extracted, parent := h.propagators.Extract(ctx, r.Header)
 	c := caller{ctx: extracted, parent: parent}
-	if extracted != ctx {
+	if !same(extracted, ctx) {
 		c.links, c.debugID = seam.LinksFromContext(extracted), seam.DebugIDFromContext(extracted)
 	}
 	if h.isPublic(r) {

@@ -17,7 +17,9 @@ import (
 
 	"github.com/meshtrace/meshtrace/httpmw"
 	"github.com/meshtrace/meshtrace/internal/seam"
-) // roundTripper is a function as a transport.
+)
+
+// roundTripper is a function as a transport.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -383,6 +383,20 @@ var clientBehaviours = []behaviour{
 		line, err := bufio.NewReader(rw).ReadString('\n')
 		s.note("%q %v, closed %v", line, err, rw.Close())
 	}},
+	{name: "an upgrade, of which one side ends first", protocols: "1", handler: lastWord, client: func(s *stage) {
+		resp, err := s.client.Transport.RoundTrip(request(s.T, "GET", s.url, "Connection", "Upgrade", "Upgrade", "echo"))
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer resp.Body.Close()
+		io.WriteString(resp.Body.(io.Writer), "hello")
+		end, ok := resp.Body.(interface{ CloseWrite() error })
+		if s.note("can end: %v", ok); ok {
+			s.note("%v", end.CloseWrite())
+			all, err := io.ReadAll(resp.Body)
+			s.note("%q %v", all, err)
+		}
+	}},
 	{name: "other bodies cannot be written to", handler: echo, client: func(s *stage) {
 		resp, err := s.client.Get(s.url)
 		if err != nil {
@@ -448,10 +462,44 @@ var clientBehaviours = []behaviour{
 		proxy.Transport = s.send(proxy.Transport)
 		return proxy
 	}, client: upgrade},
+	{name: "httputil.ReverseProxy passes on by us that one side has ended", protocols: "1", wraps: true, handler: func(s *stage) http.Handler {
+		proxy := proxyTo(s, lastWord(s)).(*httputil.ReverseProxy)
+		proxy.Transport = s.send(proxy.Transport)
+		return proxy
+	}, client: func(s *stage) {
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello")
+		conn.(*net.TCPConn).CloseWrite()
+		all, err := io.ReadAll(conn)
+		s.note("%q %v", all, err)
+	}},
 }
 
 func TestClientBehaviours(t *testing.T) {
 	compare(t, clientBehaviours, withClient)
+}
+
+// lastWord takes the connection over, and answers when the other side has ended.
+func lastWord(s *stage) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			s.serverNote("%v", err)
+			return
+		}
+		defer conn.Close()
+		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		rw.Flush()
+		said, err := io.ReadAll(rw)
+		fmt.Fprintf(rw, "said %q", said)
+		rw.Flush()
+		s.serverNote("%q %v", said, err)
+	})
 }
 
 // counted counts writes to a connection.

@@ -351,6 +351,28 @@ var serverBehaviours = []behaviour{
 			s.serverNote("%q %v", r.Pattern, r.Form)
 		})
 	}, client: func(s *stage) { s.get("/users/7?a=b") }},
+	{name: "an outer handler may read what the inner one leaves alone", wraps: true, handler: func(s *stage) http.Handler {
+		wrapped := s.wrap(http.HandlerFunc(okHandler))
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			read := make(chan struct{})
+			go func() { // the race detector sees whether somebody writes
+				defer close(read)
+				s.serverNote("%s %s %q %v %v %v", r.Method, r.URL, r.Pattern, r.Form, r.PostForm, r.MultipartForm)
+			}()
+			wrapped.ServeHTTP(w, r)
+			<-read
+		})
+	}},
+	{name: "a context that cannot be compared", wraps: true, handler: func(s *stage) http.Handler {
+		type incomparable struct {
+			context.Context
+			_ []int
+		}
+		wrapped := s.wrap(http.HandlerFunc(okHandler))
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			wrapped.ServeHTTP(w, r.WithContext(incomparable{Context: r.Context()}))
+		})
+	}},
 	{name: "path values", handler: func(s *stage) http.Handler {
 		mux := http.NewServeMux()
 		mux.HandleFunc("GET /users/{id}/{rest...}", func(w http.ResponseWriter, r *http.Request) {

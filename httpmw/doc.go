@@ -19,10 +19,12 @@
 // panic goes on with the same value. A transport does not touch the caller's request or its
 // header map, nor wrap its body, and the response shows the caller's request as the one sent.
 //
-// Three things show all the same, for net/http tells its own types apart:
+// A few things show all the same, for net/http tells its own types apart:
 //
 //   - [http.MaxBytesHandler] and [http.MaxBytesReader] below a wrapped handler limit what is read,
 //     but do not also close an HTTP/1 connection after the reply. Put the former above.
+//   - A handler further out does not find the path values of a [http.ServeMux] below on its own
+//     request, though it does find the pattern. Nothing but the mux can write them there cheaply.
 //   - net/http reports a superfluous WriteHeader as coming from this package.
 //   - A handler that asks for a combination of interfaces which no ResponseWriter of net/http's has
 //     may have to ask [http.ResponseController].

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,8 +52,11 @@ func (x *exchange) outcome(thrown any) outcome {
 			// The client sees a broken connection; whoever looks for failures, a 500.
 			out.status = http.StatusInternalServerError
 		}
-	case errors.Is(x.err, http.ErrHandlerTimeout):
-		out.failed, out.errorType = true, errorTimeout
+	case x.timedOut():
+		out.failed, out.errorType, out.status = true, errorTimeout, x.status
+		if errors.Is(x.err, http.ErrHandlerTimeout) {
+			out.status = http.StatusServiceUnavailable // http.TimeoutHandler's answer in our place
+		}
 	case x.clientGone():
 		out.errorType = errorCancelled
 	case out.status >= 500:
@@ -67,12 +71,32 @@ func (x *exchange) finalStatus() int {
 	switch {
 	case x.status != 0:
 		return x.status
-	case !x.hijacked:
+	case !x.hijacked && !x.hijackedUnseen():
 		return http.StatusOK // net/http sends it for a handler that wrote nothing
 	case x.outer.Header.Get("Upgrade") != "":
 		return http.StatusSwitchingProtocols // what a hijacked upgrade writes itself
 	}
 	return 0
+}
+
+// hijackedUnseen reports whether the handler seems to have taken the connection over past us, as it
+// can by http.ResponseController where the writer below can be hijacked only through its Unwrap:
+// it wrote nothing, though the client wanted a WebSocket.
+func (x *exchange) hijackedUnseen() bool {
+	if !strings.EqualFold(x.outer.Header.Get("Upgrade"), "websocket") {
+		return false
+	}
+	_, seen := newWriter(x.below).(http.Hijacker)
+	return !seen
+}
+
+// timedOut reports whether the handler was too late: what it wrote came after its time or the
+// connection's, or its time was up and it wrote nothing.
+func (x *exchange) timedOut() bool {
+	if x.err != nil {
+		return errors.Is(x.err, http.ErrHandlerTimeout) || errors.Is(x.err, os.ErrDeadlineExceeded)
+	}
+	return x.status == 0 && !x.hijacked && errors.Is(x.Err(), context.DeadlineExceeded)
 }
 
 // clientGone reports whether the client went before it had the response. A server error that

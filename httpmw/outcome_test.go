@@ -172,28 +172,125 @@ func TestClientGone(t *testing.T) {
 }
 
 func TestHandlerTimeout(t *testing.T) {
-	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
-		done := make(chan struct{})
-		wrapped := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	for _, tt := range []struct {
+		rule    string
+		handler http.HandlerFunc
+		status  string
+	}{
+		{"what it writes is too late", func(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 			for { // TimeoutHandler says so only some time after it has cancelled the context
 				if _, err := io.WriteString(w, "late"); errors.Is(err, http.ErrHandlerTimeout) {
 					return
 				}
 			}
+		}, "503"},
+		{"it gives up without a word", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, ""},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				done := make(chan struct{})
+				wrapped := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(tt.handler)
+				h := http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer close(done)
+					wrapped.ServeHTTP(w, r)
+				}), 1, "")
+				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+				<-done
+				got := spans.one(t)
+				if got.Status().Code != codes.Error {
+					t.Errorf("status %v", got.Status())
+				}
+				checkAttrs(t, attrs(got), map[string]string{"error.type": "timeout", "http.response.status_code": tt.status})
+			})
+		})
+	}
+}
+
+// TestWriteTimeout lets the connection's time for writing run out. net/http then cancels the
+// request's context, as if the client had gone.
+func TestWriteTimeout(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		done := make(chan struct{})
+		wrapped := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
+			w.Write(make([]byte, long))
 		}))
-		h := http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := serveHTTP1(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			defer close(done)
 			wrapped.ServeHTTP(w, r)
-		}), 1, "")
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-		<-done
-		got := spans.one(t)
-		if got.Status().Code != codes.Error || attrs(got)["error.type"] != "timeout" {
-			t.Errorf("status %v, attributes %v", got.Status(), attrs(got))
+		}))
+		if resp, err := s.Client().Get(s.URL); err == nil {
+			resp.Body.Close()
 		}
+		<-done
+		checkAttrs(t, attrs(spans.one(t)), map[string]string{"error.type": "timeout", "http.response.status_code": "200"})
 	})
 }
+
+// TestHijacked has handlers that take the connection over, and what they say of it.
+func TestHijacked(t *testing.T) {
+	for _, tt := range []struct {
+		rule    string
+		upgrade string
+		hide    bool // from assertions; http.ResponseController still finds it
+		handler func(w http.ResponseWriter)
+		status  string
+	}{
+		{"an upgrade is answered by 101", "echo", false, hijackAndClose, "101"},
+		{"also when only http.ResponseController finds the way", "WebSocket", true, hijackAndClose, "101"},
+		{"what was written first stays", "websocket", false, func(w http.ResponseWriter) { w.WriteHeader(418); hijackAndClose(w) }, "418"},
+		{"without an upgrade nobody knows", "", false, hijackAndClose, ""},
+		{"what is written afterwards is not sent", "", false, func(w http.ResponseWriter) {
+			hijackAndClose(w)
+			w.WriteHeader(500)
+			io.WriteString(w, "x")
+		}, ""},
+		{"a WebSocket that the handler ignores", "websocket", false, func(http.ResponseWriter) {}, "200"},
+		{"one that it answers", "websocket", true, func(w http.ResponseWriter) { io.WriteString(w, "no") }, "200"},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				done := make(chan struct{})
+				wrapped := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					tt.handler(w)
+				}))
+				s := serveHTTP1(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer close(done)
+					if tt.hide {
+						w = unwrapper{plain{w}, w}
+					}
+					wrapped.ServeHTTP(w, r)
+				}))
+				r := request(t, "GET", s.URL)
+				if tt.upgrade != "" {
+					r = request(t, "GET", s.URL, "Connection", "Upgrade", "Upgrade", tt.upgrade)
+				}
+				if resp, err := s.Client().Do(r); err == nil {
+					resp.Body.Close()
+				}
+				<-done
+				checkAttrs(t, attrs(spans.one(t)), map[string]string{"http.response.status_code": tt.status, "error.type": ""})
+			})
+		})
+	}
+}
+
+func hijackAndClose(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	conn.Close()
+}
+
+// unwrapper has no optional method, as middlewares that rely on http.ResponseController.
+type unwrapper struct {
+	plain
+	below http.ResponseWriter
+}
+
+func (w unwrapper) Unwrap() http.ResponseWriter { return w.below }
 
 func TestClientErrors(t *testing.T) {
 	tlsServer := httptest.NewUnstartedServer(http.HandlerFunc(okHandler))

@@ -39,7 +39,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // pass serves a request that nobody observes.
 func pass(next http.Handler, w http.ResponseWriter, r *http.Request, ctx context.Context) {
-	if ctx == r.Context() {
+	if same(ctx, r.Context()) {
 		next.ServeHTTP(w, r)
 		return
 	}
@@ -50,10 +50,15 @@ func pass(next http.Handler, w http.ResponseWriter, r *http.Request, ctx context
 
 // handBack gives a request what the handler left on its copy, as if there had been no copy.
 // net/http deletes the temporary files of the form it knows of, and a middleware further out may
-// look at what the handler has parsed, or the mux has matched.
+// look at what the handler has parsed, or the mux has matched. What the handler left alone is not
+// written: somebody may be reading it.
 func handBack(r, inner *http.Request) {
-	r.Pattern = inner.Pattern
-	r.Form, r.PostForm, r.MultipartForm = inner.Form, inner.PostForm, inner.MultipartForm
+	if r.Pattern != inner.Pattern {
+		r.Pattern = inner.Pattern
+	}
+	if inner.Form != nil || inner.PostForm != nil || inner.MultipartForm != nil {
+		r.Form, r.PostForm, r.MultipartForm = inner.Form, inner.PostForm, inner.MultipartForm
+	}
 }
 
 // New returns a middleware that works as cfg says. It is safe for concurrent use.

@@ -17,7 +17,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/httpmw"
-) // get sends a request and reads the response to its end.
+)
+
+// get sends a request and reads the response to its end.
 func get(t *testing.T, c *http.Client, r *http.Request) (*http.Response, string) {
 	t.Helper()
 	resp, err := c.Do(r)
@@ -393,6 +395,14 @@ func TestWhatTheHandlerLeavesOnTheRequest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBareRequest serves what no server would make, but a test of a handler may.
+func TestBareRequest(t *testing.T) {
+	eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+		httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(okHandler)).ServeHTTP(httptest.NewRecorder(), new(http.Request))
+		checkAttrs(t, attrs(spans.one(t)), map[string]string{"http.request.method": "GET", "http.response.status_code": "200"})
+	})
 }
 
 func TestNoBodyStaysNoBody(t *testing.T) {

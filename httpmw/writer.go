@@ -202,9 +202,9 @@ func (w *writer) closeNotify() <-chan bool {
 	return w.x.below.(http.CloseNotifier).CloseNotify() //lint:ignore SA1019 handlers may still ask for it
 }
 
-// header notes that the final header leaves, unless one has.
+// header notes that the final header leaves, unless one has, or cannot any more.
 func (x *exchange) header(status int) {
-	if x.status != 0 {
+	if x.status != 0 || x.hijacked {
 		return
 	}
 	x.status = status
