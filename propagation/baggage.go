@@ -43,7 +43,13 @@ var _ otelpropagation.TextMapPropagator = Baggage{}
 
 // Extract returns ctx with the baggage that from holds, or ctx if it holds none.
 func (Baggage) Extract(ctx context.Context, from otelpropagation.TextMapCarrier) context.Context {
-	if b := ParseBaggage(carrierOf(from).values(fieldBaggage)...); b.Len() > 0 {
+	values := carrierOf(from).values(fieldBaggage)
+	if len(values) == 1 {
+		if ctx, ok := contextWithUnreadBaggage(ctx, values[0]); ok {
+			return ctx
+		}
+	}
+	if b := ParseBaggage(values...); b.Len() > 0 {
 		return baggage.ContextWithBaggage(ctx, b)
 	}
 	return ctx
@@ -63,8 +69,15 @@ func (p Baggage) Inject(ctx context.Context, into otelpropagation.TextMapCarrier
 func (p Baggage) Fields() []string { return fieldsOf(fieldBaggage).names() }
 
 func (p Baggage) write(ctx context.Context, sc trace.SpanContext, c carrier) {
+	if p.Keys == nil {
+		if text := unreadBaggageIn(ctx); text != "" {
+			c.set(fieldBaggage, text)
+			return
+		}
+	}
 	if b := baggage.FromContext(ctx); b.Len() > 0 {
-		if text := AppendBaggage(nil, b, p.Keys); len(text) > 0 {
+		var buf [256]byte // most is shorter
+		if text := AppendBaggage(buf[:0], b, p.Keys); len(text) > 0 {
 			c.set(fieldBaggage, string(text))
 			return
 		}
@@ -131,25 +144,56 @@ func AppendBaggage(dst []byte, b baggage.Baggage, keys []string) []byte {
 	members := b.Members()
 	slices.SortFunc(members, func(a, b baggage.Member) int { return strings.Compare(a.Key(), b.Key()) })
 	sent, room := 0, maxBaggageBytes+len(",")
-	for _, m := range members {
-		if keys != nil && !slices.Contains(keys, m.Key()) {
+	for i := range members {
+		m := &members[i]
+		if keys != nil && !slices.Contains(keys, m.Key()) || !isToken(m.Key()) { // OpenTelemetry allows keys that the header does not
 			continue
 		}
-		text := m.String()
-		if text == "" { // OpenTelemetry allows keys that the header does not
-			continue
-		}
-		if room -= len(text) + len(","); room < 0 || sent == maxBaggageMembers {
-			baggageCut.Add(1)
-			break
-		}
-		if sent++; sent > 1 {
+		whole := dst
+		if sent > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, text...)
+		start := len(dst)
+		dst = appendMember(dst, m)
+		if room -= len(dst) - start + len(","); room < 0 || sent == maxBaggageMembers {
+			baggageCut.Add(1)
+			return whole
+		}
+		sent++
 	}
 	return dst
 }
+
+// appendMember appends a member whose key is a token.
+func appendMember(dst []byte, m *baggage.Member) []byte {
+	if m.Properties() != nil {
+		return append(dst, m.String()...) // only it has the properties as they came
+	}
+	dst = append(dst, m.Key()...)
+	dst = append(dst, '=')
+	for value, i := m.Value(), 0; i < len(value); i++ {
+		if c := value[i]; plainInBaggage(c) {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&0xf])
+		}
+	}
+	return dst
+}
+
+// encodedLen returns how long a value is when it is percent-encoded.
+func encodedLen(value string) int {
+	n := len(value)
+	for i := range len(value) {
+		if !plainInBaggage(value[i]) {
+			n += len("%20") - 1
+		}
+	}
+	return n
+}
+
+// plainInBaggage reports whether a value has c as it is.
+func plainInBaggage(c byte) bool { return c != '%' && baggageBytes[c]&valueByte != 0 }
 
 // contextWithMoreBaggage returns ctx with those members of b whose keys ctx does not have yet.
 func contextWithMoreBaggage(ctx context.Context, b baggage.Baggage) context.Context {

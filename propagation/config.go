@@ -53,7 +53,7 @@ func New(cfg Config) otelpropagation.TextMapPropagator {
 	for _, p := range cfg.Extract {
 		o.addReader(p)
 	}
-	o.w3cFirst = !o.linkConflicts && o.readsW3CFirst()
+	o.w3cFirst = !o.linkConflicts && !o.foreign && o.readsW3CFirst()
 	for _, p := range cfg.Inject {
 		o.addWriter(p)
 	}

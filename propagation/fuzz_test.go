@@ -5,11 +5,13 @@ import (
 	"encoding/hex"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/meshtrace/meshtrace/internal/seam"
 	"github.com/meshtrace/meshtrace/propagation"
+	"go.opentelemetry.io/otel/baggage"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -97,6 +99,7 @@ func FuzzB3(f *testing.F) {
 		if got, want := b3Text(propagation.ParseB3(in)), referenceB3(in); got != want {
 			t.Fatalf("ParseB3(%+v) = %q, want %q", in, got, want)
 		}
+		checkStable(t, propagation.B3{}, b3Header(in))
 	})
 }
 
@@ -167,7 +170,21 @@ func FuzzDatadog(f *testing.F) {
 		if got, want := b3Text(propagation.ParseDatadog(in)), referenceDatadog(in); got != want {
 			t.Fatalf("ParseDatadog(%+v) = %q, want %q", in, got, want)
 		}
+		checkStable(t, propagation.Datadog{}, datadog(traceID, parentID, priority, tags))
 	})
+}
+
+// checkStable checks that what p writes of what it has read is read and written as the same.
+func checkStable(t *testing.T, p otelpropagation.TextMapPropagator, h http.Header) {
+	ctx := p.Extract(context.Background(), otelpropagation.HeaderCarrier(h))
+	once := injected(ctx, p, nil)
+	again := p.Extract(context.Background(), otelpropagation.HeaderCarrier(once))
+	if diff := cmp.Diff(once, injected(again, p, nil)); diff != "" {
+		t.Errorf("%q is not stable (-once +again):\n%s", h, diff)
+	}
+	if sc := trace.SpanContextFromContext(ctx); !sc.Equal(trace.SpanContextFromContext(again)) {
+		t.Errorf("%v became %v", sc, trace.SpanContextFromContext(again))
+	}
 }
 
 func FuzzBaggage(f *testing.F) {
@@ -191,16 +208,83 @@ func FuzzBaggage(f *testing.F) {
 }
 
 func FuzzServerTiming(f *testing.F) {
-	f.Add(`cache;desc="a, b; \"c\"";dur=2, traceparent;desc="` + traceparent + `"`)
-	f.Add("traceparent; Desc = " + traceparent)
-	f.Fuzz(func(t *testing.T, in string) {
-		sc, err := propagation.ParseServerTiming(in)
-		if sc.IsValid() != (err == nil) {
-			t.Fatalf("ParseServerTiming(%q) = %v, %v", in, sc, err)
+	for _, tt := range serverTimingTests {
+		if len(tt.in) == 1 {
+			f.Add(tt.in[0], "")
+		}
+	}
+	f.Add(`cache;desc="a, b; \"c\"";dur=2, traceparent;desc="`+traceparent+`"`, "")
+	f.Add("db", "traceparent; Desc = "+traceparent)
+	f.Fuzz(func(t *testing.T, a, b string) {
+		got := ""
+		sc, err := propagation.ParseServerTiming(a, b)
+		if err == nil {
+			got = string(propagation.AppendTraceparent(nil, sc))
+		}
+		if want := referenceServerTiming(a, b); got != want {
+			t.Fatalf("ParseServerTiming(%q, %q) = %q, %v; want %q", a, b, got, err, want)
 		}
 		again, againErr := propagation.ParseServerTiming(string(propagation.AppendServerTiming(nil, sc)))
 		if err == nil && (againErr != nil || !again.Equal(sc)) {
 			t.Errorf("%v became %v, %v; not stable", sc, again, againErr)
+		}
+	})
+}
+
+// What a header holds in base64, or a carrier in bytes.
+func FuzzGRPCTraceBinText(f *testing.F) {
+	f.Add(padded)
+	f.Add(padded[:39])
+	f.Add(padded[:20] + "\r\n\r\n" + padded[20:])
+	f.Add(padded[:38] + "F=")
+	f.Add("\x00\x00")
+	f.Fuzz(func(t *testing.T, in string) {
+		got := ""
+		if sc := extracted(propagation.GRPCTraceBin{}, http.Header{"Grpc-Trace-Bin": {in}}); sc.IsValid() {
+			got = string(propagation.AppendTraceparent(nil, sc))
+		}
+		if want := referenceGRPCTraceBin(referenceBase64(in)); got != want {
+			t.Fatalf("grpc-trace-bin %q is %q, want %q", in, got, want)
+		}
+	})
+}
+
+func FuzzJaegerBaggage(f *testing.F) {
+	f.Add("User-Id", "a%20b+c", "a=1, b=2,c")
+	f.Add("K", "100%", "k=v,K=w")
+	f.Add("K", "\xff", "=,a=%ff,%3d=\t")
+	f.Add("A", strings.Repeat("\u00fc", 3000), "b=1")
+	f.Fuzz(func(t *testing.T, key, value, list string) {
+		h := http.Header{"Uber-Trace-Id": {"1:1:0:1"}, "Uberctx-" + key: {value}, "Jaeger-Baggage": {list}}
+		ctx := propagation.Jaeger{}.Extract(context.Background(), otelpropagation.HeaderCarrier(h))
+		if diff := cmp.Diff(referenceJaegerBaggage(key, value, list), baggageOf(ctx)); diff != "" {
+			t.Fatalf("baggage of %q (-want +got):\n%s", h, diff)
+		}
+	})
+}
+
+// Baggage goes out the same whether somebody has asked for it or not, but for the order.
+func FuzzBaggagePassesThrough(f *testing.F) {
+	for _, tt := range baggageTests {
+		if len(tt.in) == 1 && len(tt.in[0]) < 1000 {
+			f.Add(tt.in[0])
+		}
+	}
+	f.Add("b=1,a=2;p=%20;q")
+	f.Add("b=%2C%25%22%0A%7F")
+	f.Fuzz(func(t *testing.T, in string) {
+		p := propagation.Baggage{}
+		ctx := p.Extract(context.Background(), otelpropagation.HeaderCarrier(http.Header{"Baggage": {in}}))
+		unread := injected(ctx, p, nil).Get("baggage")
+		want := string(propagation.AppendBaggage(nil, referenceBaggage([]string{in}), nil))
+		if got := string(propagation.AppendBaggage(nil, baggage.FromContext(ctx), nil)); got != want {
+			t.Fatalf("%q is %q in the context, want %q", in, got, want)
+		}
+		if read := injected(ctx, p, nil).Get("baggage"); read != want {
+			t.Fatalf("%q went out as %q when read, want %q", in, read, want)
+		}
+		if list := strings.Join(sorted(strings.Split(unread, ",")), ","); list != strings.Join(sorted(strings.Split(want, ",")), ",") {
+			t.Fatalf("%q went out unread as %q, want %q in any order", in, unread, want)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package propagation
 import (
 	"context"
 	"encoding/base64"
+	"strings"
 
 	otelpropagation "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -119,7 +120,7 @@ func readGRPCTraceBin(value string) found {
 	if value[0] == binVersion {
 		return foundGRPCTraceBin([]byte(value))
 	}
-	if len(value) > base64.StdEncoding.EncodedLen(maxBinLen) {
+	if len(value) > base64.StdEncoding.EncodedLen(maxBinLen) || strings.ContainsAny(value, "\r\n") { // which Go's decoder skips
 		return found{}
 	}
 	encoding := rawBase64

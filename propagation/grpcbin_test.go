@@ -92,6 +92,7 @@ func TestGRPCTraceBinInCarriers(t *testing.T) {
 		{"URL-safe base64", http1("Grpc-Trace-Bin", base64.URLEncoding.EncodeToString(append(raw, 3, 0xff, 0xff))), false},
 		{"two values joined by a comma", http1("Grpc-Trace-Bin", padded+","+padded), false},
 		{"a line break within", http1("Grpc-Trace-Bin", padded[:20]+"\r\n"+padded[20:]), false},
+		{"line breaks within, as many as do not show in the length", http1("Grpc-Trace-Bin", padded[:20]+"\r\n\r\n"+padded[20:]), false},
 		{"very long", http1("Grpc-Trace-Bin", strings.Repeat("A", 1<<20)), false},
 		{"empty", http1("Grpc-Trace-Bin", ""), false},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/baggage"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
@@ -196,12 +197,16 @@ type jaegerBaggage struct {
 
 // add adds a member whose key is of any case, and whose value is encoded like a URL's.
 func (kept *jaegerBaggage) add(key, value string) {
-	kept.bytes += len(key) + len(value) + len("=,")
+	length := len(value)
+	if decoded, err := url.QueryUnescape(value[:min(length, maxBaggageBytes)]); err == nil {
+		value = decoded // otherwise it was not encoded
+	}
+	kept.bytes += len(key) + max(length, encodedLen(value)) + len("=,")
 	if kept.full = kept.full || len(kept.members) == maxBaggageMembers || kept.bytes > maxBaggageBytes; kept.full {
 		return
 	}
-	if decoded, err := url.QueryUnescape(value); err == nil {
-		value = decoded // otherwise it was not encoded
+	if !utf8.ValidString(key) { // which ToLower would make valid
+		return
 	}
 	if m, err := baggage.NewMemberRaw(strings.ToLower(key), value); err == nil {
 		kept.members = append(kept.members, m)

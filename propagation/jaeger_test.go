@@ -83,6 +83,7 @@ func TestJaegerExtract(t *testing.T) {
 		{"uberctx-{key}", http.Header{"Uber-Trace-Id": {id}, "Uberctx-User-Id": {"a%20b+c"}, "Uberctx-": {"x"}}, true, "", map[string]string{"user-id": "a b c"}},
 		{"uberctx-{key} that was not encoded", http.Header{"Uber-Trace-Id": {id}, "Uberctx-K": {"100%"}}, true, "", map[string]string{"k": "100%"}},
 		{"uberctx-{key} that is no text is left out", http.Header{"Uber-Trace-Id": {id}, "Uberctx-K": {"%ff"}}, true, "", map[string]string{}},
+		{"uberctx-{key} whose key is no text is left out", http.Header{"Uber-Trace-Id": {id}, "Uberctx-\xff": {"v"}}, true, "", map[string]string{}},
 		{"jaeger-baggage", http.Header{"Uber-Trace-Id": {id}, "Jaeger-Baggage": {"a=1, b=2,c"}}, true, "", map[string]string{"a": "1", "b": "2"}},
 		{"jaeger-baggage without IDs", http.Header{"Jaeger-Baggage": {"a=1"}}, false, "", map[string]string{"a": "1"}},
 		{"jaeger-debug-id without IDs", http.Header{"Jaeger-Debug-Id": {"ticket-7"}}, false, "ticket-7", map[string]string{}},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/meshtrace/meshtrace/internal/seam"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
@@ -17,7 +16,7 @@ type order struct {
 	linkConflicts bool
 	foreign       bool // some reader is not of this package
 	baggage       bool // some reader is Baggage
-	w3cFirst      bool // and the first that wins is enough
+	w3cFirst      bool // the first that wins is enough, and W3C's is read first
 
 	writers []writer
 	fields  []string // what the writers write
@@ -68,11 +67,13 @@ func (o *order) Extract(ctx context.Context, from otelpropagation.TextMapCarrier
 // ExtractHeader returns the span context that Extract would put into a context, if it would put
 // nothing else there.
 func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) {
+	if o.w3cFirst {
+		if sc, ok := o.extractUsual(h); ok {
+			return sc, true
+		}
+	}
 	if o.foreign || o.baggage && len(h["Baggage"]) > 0 {
 		return trace.SpanContext{}, false
-	}
-	if sc := o.extractUsual(h); sc.IsValid() {
-		return sc, true
 	}
 	s := search{carrier: carrier{header: h}, goOn: o.linkConflicts}
 	for _, r := range o.readers {
@@ -87,13 +88,14 @@ func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) 
 }
 
 // extractUsual reads the headers of nearly every request in a mesh: one traceparent of version 00,
-// which is to be read first, and no tracestate. It takes a third less than the search
-// (BenchmarkExtract).
-func (o *order) extractUsual(h http.Header) (sc trace.SpanContext) {
-	if values := h["Traceparent"]; o.w3cFirst && len(values) == 1 && strings.HasPrefix(values[0], "00-") && len(h["Tracestate"]) == 0 {
-		sc, _ = ParseTraceparent(values[0])
+// which is to be read first, and neither tracestate nor baggage. It takes less than half the time
+// of the search (BenchmarkExtract).
+func (o *order) extractUsual(h http.Header) (sc trace.SpanContext, ok bool) {
+	values := h["Traceparent"]
+	if len(values) != 1 || len(h["Tracestate"]) > 0 || o.baggage && len(h["Baggage"]) > 0 {
+		return trace.SpanContext{}, false
 	}
-	return sc
+	return parse00(values[0])
 }
 
 // A search goes through the formats.

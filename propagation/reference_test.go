@@ -2,11 +2,14 @@ package propagation_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"math/big"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/meshtrace/meshtrace/propagation"
 	"go.opentelemetry.io/otel/baggage"
@@ -262,4 +265,89 @@ func referenceBaggage(values []string) baggage.Baggage {
 	}
 	b, _ := baggage.Parse(strings.Join(kept, ","))
 	return b
+}
+
+var quotedRE = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*(?:"|\\?$)`)
+
+// referenceServerTiming returns a traceparent.
+func referenceServerTiming(values ...string) string {
+	for _, value := range values {
+		if len(value) > 4096 {
+			return ""
+		}
+		for _, metric := range splitUnquoted(value, ",") {
+			params := splitUnquoted(metric, ";")
+			if strings.Trim(params[0], " \t") != "traceparent" {
+				continue
+			}
+			for _, param := range params[1:] {
+				name, text, _ := strings.Cut(param, "=")
+				if strings.EqualFold(strings.Trim(name, " \t"), "desc") {
+					return referenceTraceparent(strings.Trim(strings.Trim(text, " \t"), `"`))
+				}
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
+// splitUnquoted splits s at those sep that stand in no quoted string.
+func splitUnquoted(s, sep string) (parts []string) {
+	masked := quotedRE.ReplaceAllStringFunc(s, func(quoted string) string { return strings.Repeat("q", len(quoted)) })
+	for part := range strings.SplitSeq(masked, sep) {
+		parts = append(parts, s[:len(part)])
+		s = s[min(len(part)+len(sep), len(s)):]
+	}
+	return parts
+}
+
+// referenceBase64 returns the bytes of a grpc-trace-bin header, nil if it has none.
+func referenceBase64(value string) []byte {
+	if strings.HasPrefix(value, "\x00") {
+		return []byte(value)
+	}
+	if len(value) > 128 || !regexp.MustCompile(`^[A-Za-z0-9+/]*={0,2}$`).MatchString(value) {
+		return nil
+	}
+	bare := strings.TrimRight(value, "=")
+	bin, err := base64.RawStdEncoding.DecodeString(bare)
+	if err != nil || base64.RawStdEncoding.EncodeToString(bin) != bare {
+		return nil
+	}
+	if value != bare && base64.StdEncoding.EncodeToString(bin) != value {
+		return nil
+	}
+	return bin
+}
+
+// referenceJaegerBaggage takes uberctx-{key}, then the list, as long as there is room.
+func referenceJaegerBaggage(key, value, list string) map[string]string {
+	pairs := [][2]string{{key, value}}
+	for _, pair := range strings.Split(list, ",") {
+		if key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok {
+			pairs = append(pairs, [2]string{key, value})
+		}
+	}
+	members, n, bytes := map[string]string{}, 0, 0
+	for _, pair := range pairs {
+		decoded, err := url.QueryUnescape(pair[1])
+		if err != nil {
+			decoded = pair[1]
+		}
+		encoded := len(decoded)
+		for _, c := range []byte(decoded) {
+			if c < '!' || c > '~' || strings.IndexByte(`"%,;\`, c) >= 0 {
+				encoded += 2
+			}
+		}
+		if bytes += len(pair[0]) + max(len(pair[1]), encoded) + 2; bytes > 8192 || n == 64 {
+			break
+		}
+		if pair[0] != "" && utf8.ValidString(pair[0]) && utf8.ValidString(decoded) {
+			members[strings.ToLower(pair[0])] = decoded
+			n++
+		}
+	}
+	return members
 }

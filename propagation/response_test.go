@@ -54,27 +54,29 @@ func TestExtractResponse(t *testing.T) {
 	}
 }
 
+var serverTimingTests = []struct {
+	rule string
+	in   []string
+	err  error
+}{
+	{"a quoted description", []string{`traceparent;desc="` + traceparent + `"`}, nil},
+	{"a token as description", []string{"traceparent;desc=" + traceparent}, nil},
+	{"white space", []string{"\ttraceparent ; dur=1 ; Desc = \"" + traceparent + `" `}, nil},
+	{"among other metrics", []string{`cache;desc="a, b; \"c\", traceparent;desc=x";dur=2, traceparent;desc="` + traceparent + `"`}, nil},
+	{"in another header", []string{"db;dur=3", `traceparent;desc="` + traceparent + `"`}, nil},
+	{"of several the first counts", []string{"traceparent;desc=" + traceparent + ",traceparent;desc=00"}, nil},
+	{"no such metric", []string{"db;dur=3", "x-traceparent;desc=" + traceparent}, propagation.ErrMissing},
+	{"no description", []string{"traceparent;dur=3"}, propagation.ErrMissing},
+	{"a name that is quoted is none", []string{`"traceparent";desc=` + traceparent}, propagation.ErrMissing},
+	{"a malformed description", []string{`traceparent;desc="00"`}, propagation.ErrSyntax},
+	{"a quoted string that does not end", []string{`db;desc="a, traceparent;desc=` + traceparent}, propagation.ErrMissing},
+	{"as long as is read", []string{strings.Repeat("a,", 2048)}, propagation.ErrMissing},
+	{"too long", []string{strings.Repeat("a,", 2048) + "a"}, propagation.ErrTooLong},
+	{"nothing", nil, propagation.ErrMissing},
+}
+
 func TestParseServerTiming(t *testing.T) {
-	for _, tt := range []struct {
-		rule string
-		in   []string
-		err  error
-	}{
-		{"a quoted description", []string{`traceparent;desc="` + traceparent + `"`}, nil},
-		{"a token as description", []string{"traceparent;desc=" + traceparent}, nil},
-		{"white space", []string{"\ttraceparent ; dur=1 ; Desc = \"" + traceparent + `" `}, nil},
-		{"among other metrics", []string{`cache;desc="a, b; \"c\", traceparent;desc=x";dur=2, traceparent;desc="` + traceparent + `"`}, nil},
-		{"in another header", []string{"db;dur=3", `traceparent;desc="` + traceparent + `"`}, nil},
-		{"of several the first counts", []string{"traceparent;desc=" + traceparent + ",traceparent;desc=00"}, nil},
-		{"no such metric", []string{"db;dur=3", "x-traceparent;desc=" + traceparent}, propagation.ErrMissing},
-		{"no description", []string{"traceparent;dur=3"}, propagation.ErrMissing},
-		{"a name that is quoted is none", []string{`"traceparent";desc=` + traceparent}, propagation.ErrMissing},
-		{"a malformed description", []string{`traceparent;desc="00"`}, propagation.ErrSyntax},
-		{"a quoted string that does not end", []string{`db;desc="a, traceparent;desc=` + traceparent}, propagation.ErrMissing},
-		{"as long as is read", []string{strings.Repeat("a,", 2048)}, propagation.ErrMissing},
-		{"too long", []string{strings.Repeat("a,", 2048) + "a"}, propagation.ErrTooLong},
-		{"nothing", nil, propagation.ErrMissing},
-	} {
+	for _, tt := range serverTimingTests {
 		t.Run(tt.rule, func(t *testing.T) {
 			sc, err := propagation.ParseServerTiming(tt.in...)
 			if err != tt.err || sc.IsValid() != (err == nil) {

@@ -1,5 +1,7 @@
 package propagation
 
+import "encoding/binary"
+
 // A scanner reads a header value from the left. Its first mismatch makes it failed, and a
 // failed scanner does nothing, so its caller reads like the grammar and checks once.
 type scanner struct {
@@ -32,18 +34,32 @@ func (in *scanner) take(n int) string {
 	return taken
 }
 
-// hex reads 2*len(dst) lower-case hex digits into dst. It takes eight at a time where it can:
+// hex reads 2*len(dst) lower-case hex digits into dst. It takes sixteen at a time where it can:
 // digits are most of what is read of a traceparent (BenchmarkParse).
 func (in *scanner) hex(dst []byte) {
 	digits := in.take(2 * len(dst))
-	for ; len(dst) >= 4 && len(digits) >= 8; dst, digits = dst[4:], digits[8:] {
-		in.failed = in.failed || !decode8(dst, digits)
+	for ; len(dst) >= 8 && len(digits) >= 16; dst, digits = dst[8:], digits[16:] {
+		bytes, valid := decode16(digits)
+		binary.LittleEndian.PutUint64(dst, bytes)
+		in.failed = in.failed || valid != allDigits
 	}
 	for ; len(dst) > 0 && len(digits) >= 2; dst, digits = dst[1:], digits[2:] {
 		hi, lo := lowerNibble[digits[0]], lowerNibble[digits[1]]
 		in.failed = in.failed || hi|lo > 0xf
 		dst[0] = hi<<4 | lo
 	}
+}
+
+// hexByte reads two lower-case hex digits.
+func (in *scanner) hexByte() byte {
+	if in.failed || len(in.rest) < 2 {
+		in.failed = true
+		return 0
+	}
+	hi, lo := lowerNibble[in.rest[0]], lowerNibble[in.rest[1]]
+	in.failed = hi|lo > 0xf
+	in.rest = in.rest[2:]
+	return hi<<4 | lo
 }
 
 // hexAnyCase reads 2*len(dst) hex digits of either case into dst.
@@ -100,25 +116,39 @@ func nibbles(digits string) (table [256]byte) {
 	return table
 }
 
-// decode8 decodes the first eight bytes of digits, lower-case hex, into the first four of dst. It
-// does to eight bytes in one word what lowerNibble does to one.
-func decode8(dst []byte, digits string) (valid bool) {
-	const (
-		each = 0x0101010101010101
-		tops = 0x80 * each
-	)
-	_, _ = dst[3], digits[7]
-	x := uint64(digits[0]) | uint64(digits[1])<<8 | uint64(digits[2])<<16 | uint64(digits[3])<<24 |
-		uint64(digits[4])<<32 | uint64(digits[5])<<40 | uint64(digits[6])<<48 | uint64(digits[7])<<56
+// decode16 decodes the first sixteen bytes of digits, lower-case hex, to eight bytes, the first of
+// them lowest. It does to eight digits in one word what lowerNibble does to one. Those that are
+// digits have their bit set in valid: it is allDigits if all are.
+func decode16(digits string) (bytes, valid uint64) {
+	_ = digits[15]
+	first, valid1 := decode8(word(digits))
+	second, valid2 := decode8(word(digits[8:]))
+	return first | second<<32, valid1 & valid2
+}
+
+const (
+	eachByte  = 0x0101010101010101
+	allDigits = 0x80 * eachByte
+)
+
+// word returns the first eight bytes of s, the first of them lowest: one load.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// decode8 decodes eight digits to four bytes.
+func decode8(x uint64) (bytes, valid uint64) {
 	// A byte's top bit says whether it is at least '0' and not above '9', and likewise for letters.
 	// A byte with the top bit set spoils its neighbour by a carry, but is no digit itself either.
-	number := (x + (0x80-'0')*each) &^ (x + (0x80-'9'-1)*each)
-	letter := (x + (0x80-'a')*each) &^ (x + (0x80-'f'-1)*each)
-	valid = (number|letter)&^x&tops == tops
-	x = x&(0xf*each) + letter&tops>>7*9 // the value of each digit
-	x = x<<4 | x>>8                     // and of each pair, in every other byte
-	dst[0], dst[1], dst[2], dst[3] = byte(x), byte(x>>16), byte(x>>32), byte(x>>48)
-	return valid
+	number := (x + (0x80-'0')*eachByte) &^ (x + (0x80-'9'-1)*eachByte)
+	letter := (x + (0x80-'a')*eachByte) &^ (x + (0x80-'f'-1)*eachByte)
+	valid = (number | letter) &^ x & allDigits
+	x = x&(0xf*eachByte) + letter&allDigits>>7*9 // the value of each digit
+	x = (x<<4 | x>>8) & 0x00ff00ff00ff00ff       // and of each pair, in every other byte
+	x = (x | x>>8) & 0x0000ffff0000ffff          // which are moved together
+	return (x | x>>16) & 0x00000000ffffffff, valid
 }
 
 const hexDigits = "0123456789abcdef"

@@ -1,6 +1,10 @@
 package propagation
 
-import "go.opentelemetry.io/otel/trace"
+import (
+	"encoding/binary"
+
+	"go.opentelemetry.io/otel/trace"
+)
 
 // traceparentLen is the length of a traceparent of version 00.
 const traceparentLen = len("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
@@ -15,28 +19,49 @@ const traceparentLen = len("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7
 //
 // Spec: W3C Trace Context Level 2, section 3.2, https://www.w3.org/TR/trace-context-2/#traceparent-header
 func ParseTraceparent(value string) (trace.SpanContext, error) {
-	var version, flags [1]byte
 	sc := trace.SpanContextConfig{Remote: true}
 	in := scanner{rest: value}
-	in.hex(version[:])
+	version := in.hexByte()
 	in.skip('-')
 	in.hex(sc.TraceID[:])
 	in.skip('-')
 	in.hex(sc.SpanID[:])
 	in.skip('-')
-	in.hex(flags[:])
+	flags := in.hexByte()
 	switch {
-	case in.failed, version[0] == 0xff:
+	case in.failed, version == 0xff:
 		return trace.SpanContext{}, ErrSyntax
 	case in.rest == "": // the four fields of version 00, and no more
-	case version[0] == 0, in.rest[0] != '-': // only a later version may go on, after a dash
+	case version == 0, in.rest[0] != '-': // only a later version may go on, after a dash
 		return trace.SpanContext{}, ErrSyntax
 	}
 	if !sc.TraceID.IsValid() || !sc.SpanID.IsValid() {
 		return trace.SpanContext{}, ErrZeroID
 	}
-	sc.TraceFlags = trace.TraceFlags(flags[0]) & knownFlags(version[0])
+	sc.TraceFlags = trace.TraceFlags(flags) & knownFlags(version)
 	return trace.NewSpanContext(sc), nil
+}
+
+// parse00 parses what nearly every request has, a traceparent of version 00, at fixed places and in
+// half the time (BenchmarkParse). It does not say why it refuses a value, which is then for
+// ParseTraceparent to say.
+func parse00(value string) (sc trace.SpanContext, ok bool) {
+	if len(value) != traceparentLen || value[:3] != "00-" || value[35] != '-' || value[52] != '-' {
+		return trace.SpanContext{}, false
+	}
+	var cfg trace.SpanContextConfig
+	hi, valid1 := decode16(value[3:])
+	binary.LittleEndian.PutUint64(cfg.TraceID[:8], hi)
+	lo, valid2 := decode16(value[19:])
+	binary.LittleEndian.PutUint64(cfg.TraceID[8:], lo)
+	id, valid3 := decode16(value[36:])
+	binary.LittleEndian.PutUint64(cfg.SpanID[:], id)
+	flags1, flags2 := lowerNibble[value[53]], lowerNibble[value[54]]
+	if valid1&valid2&valid3 != allDigits || flags1|flags2 > 0xf || hi|lo == 0 || id == 0 {
+		return trace.SpanContext{}, false
+	}
+	cfg.TraceFlags, cfg.Remote = trace.TraceFlags(flags2)&knownFlags(0), true
+	return trace.NewSpanContext(cfg), true
 }
 
 // AppendTraceparent appends the value of a traceparent header of version 00 to dst. Of the
