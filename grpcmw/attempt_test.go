@@ -117,6 +117,9 @@ func TestACallThatIsTriedAgain(t *testing.T) {
 					if len(servers) != tt.attempts {
 						t.Fatalf("%d attempts arrived, want %d", len(servers), tt.attempts)
 					}
+					for i, previous := range []string{"", "1", "2"} {
+						checkAttrs(t, servers[i], map[string]string{"rpc.grpc.previous_attempts": previous})
+					}
 					if w.handler {
 						checkAttempts(t, span, attempts, servers, tt.end)
 						return

@@ -3,6 +3,7 @@ package grpcmw
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -154,6 +155,18 @@ func appendText(dst []attribute.KeyValue, key attribute.Key, text string) []attr
 // appendAttempt appends which attempt it is at which call.
 func appendAttempt(dst []attribute.KeyValue, method string, to address, previous int) []attribute.KeyValue {
 	return append(appendServer(appendMethod(dst, method, ""), to), previousAttemptsKey.Int(previous))
+}
+
+// appendPrevious appends how often the client says that it has tried the call before, if it has.
+func appendPrevious(dst []attribute.KeyValue, attempts string) []attribute.KeyValue {
+	if attempts == "" {
+		return dst
+	}
+	n, err := strconv.ParseUint(attempts, 10, 16)
+	if err != nil { // a client can write anything
+		return dst
+	}
+	return append(dst, previousAttemptsKey.Int64(int64(n)))
 }
 
 // addMessage makes a message an event.

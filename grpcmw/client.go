@@ -95,11 +95,14 @@ func (c *client) inject(ctx context.Context, to address) context.Context {
 	return md.context(ctx)
 }
 
-// Client returns the option that makes a connection trace its calls: a [ClientHandler].
+// Client returns the option that makes a connection trace its calls: the [ClientInterceptors] as one
+// option. They run ahead of those in later options.
 //
-// It is one option and sees every attempt. The interceptors see less and cost less: see the
-// package's documentation.
-func Client(cfg ClientConfig) grpc.DialOption { return grpc.WithStatsHandler(ClientHandler(cfg)) }
+// A [ClientHandler] beside it adds what interceptors do not see, above all the attempts at a call.
+// Should a later gRPC not let interceptors be one option, a ClientHandler takes their place.
+func Client(cfg ClientConfig) grpc.DialOption {
+	return join(ClientInterceptors(cfg), grpc.WithStatsHandler(ClientHandler(cfg)))
+}
 
 // client is what the wirings of a [ClientConfig] have in common.
 type client struct {

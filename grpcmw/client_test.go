@@ -318,7 +318,7 @@ func TestTheRestOfATargetStaysOut(t *testing.T) {
 func TestAStatsHandlerLearnsTheTarget(t *testing.T) {
 	r := newRecorder()
 	s, _ := inside()
-	cc, _ := dial(t, s, nil, []grpc.DialOption{grpcmw.Client(grpcmw.ClientConfig{TracerProvider: ours(t, r, nil)})})
+	cc, _ := dial(t, s, nil, []grpc.DialOption{grpc.WithStatsHandler(grpcmw.ClientHandler(grpcmw.ClientConfig{TracerProvider: ours(t, r, nil)}))})
 	const enough = 1000 // the first call may be faster than the news
 	for i := range enough {
 		if _, err := pb.NewTestServiceClient(cc).UnaryCall(context.Background(), &pb.SimpleRequest{}); err != nil {
@@ -338,7 +338,7 @@ func TestAStatsHandlerLearnsTheTarget(t *testing.T) {
 func TestAStatsHandlerOfSeveralTargets(t *testing.T) {
 	r := newRecorder()
 	s, _ := inside()
-	option := grpcmw.Client(grpcmw.ClientConfig{TracerProvider: ours(t, r, nil)})
+	option := grpc.WithStatsHandler(grpcmw.ClientHandler(grpcmw.ClientConfig{TracerProvider: ours(t, r, nil)}))
 	one, _ := dial(t, s, nil, []grpc.DialOption{option})
 	two, _ := dialTarget(t, "passthrough:///other.mesh:8080", func(srv *grpc.Server) { pb.RegisterTestServiceServer(srv, s) }, nil, []grpc.DialOption{option})
 	for range 2 {

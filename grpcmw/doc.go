@@ -13,24 +13,26 @@
 //
 // # Three wirings
 //
-// [Server] and [Client] are stats handlers: one option each, and they see the most. Interceptors
-// cost less, know what a call is, where a stats handler knows attempts, and see a panic. Both
-// together see everything, in the same spans; neither way they make two of one.
+// [Server] and [Client] are interceptors, each as one option. They cost little, know what a call is,
+// where a stats handler knows attempts, and see a panic. A stats handler sees what gRPC does inside;
+// what it costs is said below. Both together see everything, in the same spans:
 //
-//	grpc.NewServer(grpcmw.ServerInterceptors(grpcmw.Config{})...)
-//	grpc.NewClient(addr, grpcmw.ClientInterceptors(grpcmw.ClientConfig{})...)
+//	grpc.NewServer(grpcmw.Server(cfg), grpc.StatsHandler(grpcmw.ServerHandler(cfg)))
+//	grpc.NewClient(addr, grpcmw.Client(cfg), grpc.WithStatsHandler(grpcmw.ClientHandler(cfg)))
 //
-//	                                        stats handler   interceptors
-//	calls of methods that do not exist      yes             no
-//	sizes of messages                       yes             no
-//	metadata of the response, on a server   yes             no
-//	what a handler panicked with            no              yes
-//	the server that was picked              yes             no
-//	attempts, and what they waited for      yes             no
-//	how a call ended, and when              as the attempt  exactly
-//	the target                              as it is told   yes
+//	                                        interceptors    stats handler
+//	how a call ended, and when              exactly         as the attempt
+//	the target                              yes             as it is told
+//	what a handler panicked with            yes             no
+//	which attempt arrived, on a server      yes             yes
+//	attempts, and what they waited for      no              yes
+//	the server that was picked              no              yes
+//	sizes of messages                       no              yes
+//	metadata of the response, on a server   no              yes
+//	calls of methods that do not exist      no              yes
 //
-// What this means in detail is said with [ServerHandler], [ClientHandler] and the interceptors.
+// What this means in detail is said with [ServerHandler], [ClientHandler] and the interceptors. A
+// connection with a retry policy is where a [ClientHandler] is worth its price.
 //
 // # What it promises
 //
@@ -47,8 +49,7 @@
 // # What it costs
 //
 // Beyond bare gRPC and with meshtrace's own provider, a unary call that is recorded costs a server
-// five allocations by interceptor: two are gRPC's, one is the span, two hold the caller's context.
-// It costs a client nine, most of them to send four words more. A stats handler costs gRPC itself
-// fifteen to eighteen, whatever it does, and ours four to ten beyond that.
-// TestAllocations has the figures.
+// five allocations: two are gRPC's, one is the span, two hold the caller's context. It costs a client
+// nine, most of them to send four words more. With a stats handler gRPC itself takes fifteen to
+// eighteen more, whatever that does, and ours four to ten of its own. TestAllocations has the figures.
 package grpcmw

@@ -101,7 +101,7 @@ func ExampleClientInterceptors() {
 // Both together make one span of each call, in which is all that either sees.
 func ExampleServerHandler() {
 	cfg := grpcmw.Config{TracerProvider: printing()}
-	call(append(grpcmw.ServerInterceptors(cfg), grpc.StatsHandler(grpcmw.ServerHandler(cfg))), nil)
+	call([]grpc.ServerOption{grpcmw.Server(cfg), grpc.StatsHandler(grpcmw.ServerHandler(cfg))}, nil)
 	// Output:
 	// server grpc.testing.TestService/EmptyCall OK
 	// server grpc.testing.TestService/FullDuplexCall OK
@@ -110,7 +110,7 @@ func ExampleServerHandler() {
 // Both together make one span of each call, in which is all that either sees.
 func ExampleClientHandler() {
 	cfg := grpcmw.ClientConfig{TracerProvider: printing()}
-	call(nil, append(grpcmw.ClientInterceptors(cfg), grpc.WithStatsHandler(grpcmw.ClientHandler(cfg))))
+	call(nil, []grpc.DialOption{grpcmw.Client(cfg), grpc.WithStatsHandler(grpcmw.ClientHandler(cfg))})
 	// Output:
 	// client grpc.testing.TestService/EmptyCall OK
 	// client grpc.testing.TestService/FullDuplexCall OK

@@ -116,11 +116,17 @@ func (a *arrival) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValu
 	dst = appendPeer(dst, client)
 	dst = appendTimeout(dst, deadline, limited)
 	dst = appendText(dst, debugIDKey, a.debugID)
+	dst = appendPrevious(dst, first(a.md[previousAttempts]))
 	if a.cfg.PeerIdentity {
 		dst = appendText(dst, peerIdentityKey, identity(from, a.md))
 	}
 	return a.cfg.Capture.Request.appendRequest(dst, metadata.MD(a.md))
 }
+
+// previousAttempts is where a client says how often it has tried the call before.
+//
+// Spec: gRFC A6, Client Retries, https://github.com/grpc/proposal/blob/master/A6-client-retries.md
+const previousAttempts = "grpc-previous-rpc-attempts"
 
 // linkerdClientID is where Linkerd's proxy says whose certificate it has verified.
 const linkerdClientID = "l5d-client-id"
@@ -188,11 +194,14 @@ func (c *served) end(out outcome) {
 	})
 }
 
-// Server returns the option that makes a server trace its calls: a [ServerHandler].
+// Server returns the option that makes a server trace its calls: the [ServerInterceptors] as one
+// option. They run ahead of those in later options.
 //
-// It is one option and sees every call, from its first byte to its status. The interceptors see
-// less and cost less: see the package's documentation.
-func Server(cfg Config) grpc.ServerOption { return grpc.StatsHandler(ServerHandler(cfg)) }
+// A [ServerHandler] beside it adds what interceptors do not see. Should a later gRPC not let
+// interceptors be one option, a ServerHandler takes their place.
+func Server(cfg Config) grpc.ServerOption {
+	return join(ServerInterceptors(cfg), grpc.StatsHandler(ServerHandler(cfg)))
+}
 
 // server is what the wirings of a [Config] have in common.
 type server struct {

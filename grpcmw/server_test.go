@@ -212,6 +212,21 @@ func TestPublicCallOverridesPublic(t *testing.T) {
 	})
 }
 
+// What a client says of its attempts is a number or nothing.
+func TestPreviousAttempts(t *testing.T) {
+	for sent, want := range map[string]string{"": "", "0": "0", "7": "7", "65535": "65535", "65536": "", "-1": "", "many": "", "1 ": ""} {
+		t.Run(sent, func(t *testing.T) {
+			eachWiring(t, func(t *testing.T, w wired) {
+				s, _ := inside()
+				w.serve(t, s, grpcmw.Config{}, func(c pb.TestServiceClient) {
+					c.UnaryCall(sending("grpc-previous-rpc-attempts", sent), &pb.SimpleRequest{})
+				})
+				checkAttrs(t, w.only(t, trace.SpanKindServer, 1), map[string]string{"rpc.grpc.previous_attempts": want})
+			})
+		})
+	}
+}
+
 func TestProbesAreLeftOut(t *testing.T) {
 	tests := []struct {
 		rule   string

@@ -128,12 +128,16 @@ var wirings = []struct {
 	server  func(grpcmw.Config) []grpc.ServerOption
 	client  func(grpcmw.ClientConfig) []grpc.DialOption
 }{
-	{"stats handlers", true, false, serverHandler, clientHandler},
-	{"interceptors", false, false, grpcmw.ServerInterceptors, grpcmw.ClientInterceptors},
-	{"both", true, true, func(cfg grpcmw.Config) []grpc.ServerOption {
-		return append(grpcmw.ServerInterceptors(cfg), grpcmw.Server(cfg))
+	{"recommended", false, false, func(cfg grpcmw.Config) []grpc.ServerOption {
+		return []grpc.ServerOption{grpcmw.Server(cfg)}
 	}, func(cfg grpcmw.ClientConfig) []grpc.DialOption {
-		return append(grpcmw.ClientInterceptors(cfg), grpcmw.Client(cfg))
+		return []grpc.DialOption{grpcmw.Client(cfg)}
+	}},
+	{"stats handlers", true, false, serverHandler, clientHandler},
+	{"both", true, true, func(cfg grpcmw.Config) []grpc.ServerOption {
+		return append(serverHandler(cfg), grpcmw.ServerInterceptors(cfg)...)
+	}, func(cfg grpcmw.ClientConfig) []grpc.DialOption {
+		return append(clientHandler(cfg), grpcmw.ClientInterceptors(cfg)...)
 	}},
 	{"one by one", false, false, func(cfg grpcmw.Config) []grpc.ServerOption {
 		return []grpc.ServerOption{
@@ -149,13 +153,13 @@ var wirings = []struct {
 }
 
 func serverHandler(cfg grpcmw.Config) []grpc.ServerOption {
-	return []grpc.ServerOption{grpcmw.Server(cfg)}
+	return []grpc.ServerOption{grpc.StatsHandler(grpcmw.ServerHandler(cfg))}
 }
 
 // clientHandler tells the target, which the first call would not know yet otherwise.
 func clientHandler(cfg grpcmw.ClientConfig) []grpc.DialOption {
 	cfg.Target = target
-	return []grpc.DialOption{grpcmw.Client(cfg)}
+	return []grpc.DialOption{grpc.WithStatsHandler(grpcmw.ClientHandler(cfg))}
 }
 
 // eachWiring runs a test with every wiring and every provider. Settings are added to the configs

@@ -1,0 +1,145 @@
+package grpcmw_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"google.golang.org/grpc"
+	pb "google.golang.org/grpc/interop/grpc_testing"
+
+	"github.com/meshtrace/meshtrace/grpcmw"
+)
+
+// setting is made as gRPC's options are. Its like are not.
+type (
+	setting    struct{ set func(*[]string) }
+	pair       struct{ set, reset func(*[]string) }
+	named      struct{ name string }
+	answering  struct{ set func(*[]string) error }
+	unsettable struct{ set func() }
+	several    struct{ set func(...string) }
+	direct     func(*[]string)
+)
+
+func TestOptionsBecomeOne(t *testing.T) {
+	say := func(word string) func(*[]string) { return func(said *[]string) { *said = append(*said, word) } }
+	one := grpcmw.Join([]any{&setting{say("a")}, &setting{say("b")}, &setting{say("c")}}, nil)
+	var said []string
+	one.(*setting).set(&said)
+	if !slices.Equal(said, []string{"a", "b", "c"}) {
+		t.Errorf("the one option says %q", said)
+	}
+}
+
+// Options that are made in any other way are left alone.
+func TestOptionsThatCannotBecomeOne(t *testing.T) {
+	var otherwise any = new(setting)
+	for rule, options := range map[string][]any{
+		"nil":                        {nil, nil},
+		"a nil pointer":              {(*setting)(nil), (*setting)(nil)},
+		"no pointer":                 {setting{}, setting{}},
+		"no struct":                  {new(direct), new(direct)},
+		"two fields":                 {new(pair), new(pair)},
+		"no function":                {new(named), new(named)},
+		"a function with a result":   {new(answering), new(answering)},
+		"a function of nothing":      {new(unsettable), new(unsettable)},
+		"a function of any number":   {new(several), new(several)},
+		"of different types":         {new(setting), new(unsettable)},
+		"the last one is made so":    {new(setting), new(setting), new(pair)},
+		"gRPC's own, of another use": {grpc.EmptyServerOption{}, grpc.EmptyServerOption{}},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			if got := grpcmw.Join(options, otherwise); got != otherwise {
+				t.Errorf("they become %#v", got)
+			}
+		})
+	}
+}
+
+// What users have beside ours runs as ever: that in earlier options before our spans, that in later
+// ones inside of them.
+func TestUsersInterceptorsRunBesideOurs(t *testing.T) {
+	r := newRecorder()
+	tp := ours(t, r, nil)
+	var ran []string
+	note := func(ctx context.Context, name string) {
+		if sc := trace.SpanContextFromContext(ctx); sc.IsValid() && !sc.IsRemote() {
+			name += " inside"
+		}
+		ran = append(ran, name)
+	}
+	unary := func(name string) grpc.UnaryServerInterceptor {
+		return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			note(ctx, name)
+			return next(ctx, req)
+		}
+	}
+	stream := func(name string) grpc.StreamServerInterceptor {
+		return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			note(ss.Context(), name)
+			return next(srv, ss)
+		}
+	}
+	invoke := func(name string) grpc.UnaryClientInterceptor {
+		return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			note(ctx, name)
+			return invoke(ctx, method, req, reply, cc, opts...)
+		}
+	}
+	begin := func(name string) grpc.StreamClientInterceptor {
+		return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+			note(ctx, name)
+			return streamer(ctx, desc, cc, method, opts...)
+		}
+	}
+	cc, _ := dial(t, &testService{duplex: echo}, []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(unary("server, earlier")), grpc.ChainStreamInterceptor(stream("server, earlier")),
+		grpcmw.Server(grpcmw.Config{TracerProvider: tp}),
+		grpc.ChainUnaryInterceptor(unary("server, later")), grpc.ChainStreamInterceptor(stream("server, later")),
+		grpc.UnaryInterceptor(unary("server, first")), grpc.StreamInterceptor(stream("server, first")),
+	}, []grpc.DialOption{
+		grpc.WithChainUnaryInterceptor(invoke("client, earlier")), grpc.WithChainStreamInterceptor(begin("client, earlier")),
+		grpcmw.Client(grpcmw.ClientConfig{TracerProvider: tp}),
+		grpc.WithChainUnaryInterceptor(invoke("client, later")), grpc.WithChainStreamInterceptor(begin("client, later")),
+		grpc.WithUnaryInterceptor(invoke("client, first")), grpc.WithStreamInterceptor(begin("client, first")),
+	})
+	want := []string{
+		"client, first", "client, earlier", "client, later inside",
+		"server, first", "server, earlier", "server, later inside",
+	}
+	c := pb.NewTestServiceClient(cc)
+	if _, err := c.EmptyCall(context.Background(), &pb.Empty{}); err != nil || !slices.Equal(ran, want) {
+		t.Errorf("a unary call ends with %v, and runs %q", err, ran)
+	}
+	r.wait(2)
+	ran = nil
+	s, err := c.FullDuplexCall(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.CloseSend()
+	drain(s)
+	if r.wait(4); !slices.Equal(ran, want) {
+		t.Errorf("a stream runs %q", ran)
+	}
+}
+
+// With the gRPC that we are tested with, the recommended wiring is that of interceptors: a stats
+// handler would know the sizes of messages.
+func TestTheRecommendedWiringIsInterceptors(t *testing.T) {
+	r := newRecorder()
+	s := &testService{unary: func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) {
+		return &pb.SimpleResponse{Payload: hello}, nil
+	}}
+	tp := ours(t, r, nil)
+	cc, _ := dial(t, s, []grpc.ServerOption{grpcmw.Server(grpcmw.Config{TracerProvider: tp})}, []grpc.DialOption{grpcmw.Client(grpcmw.ClientConfig{TracerProvider: tp})})
+	if _, err := pb.NewTestServiceClient(cc).UnaryCall(context.Background(), &pb.SimpleRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range r.wait(2) {
+		checkAttrs(t, got, map[string]string{"rpc.grpc.sent_bytes": "", "rpc.grpc.received_bytes": "", "rpc.response.status_code": "OK"})
+	}
+}
