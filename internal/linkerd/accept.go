@@ -10,7 +10,7 @@ import (
 // accept returns a handler that hands requests to next and streams its responses back. prepare
 // changes a request before the first layer sees it.
 func accept(prepare func(*http.Request), next http.RoundTripper) http.Handler {
-	proxy := &httputil.ReverseProxy{
+	proxy := httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			restore(r)
 			prepare(r.Out)
@@ -21,10 +21,13 @@ func accept(prepare func(*http.Request), next http.RoundTripper) http.Handler {
 		ErrorLog:      log.New(io.Discard, "", 0),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proxy := proxy
+		head := &responseHead{ResponseWriter: w, version: r.ProtoMajor}
+		proxy.ModifyResponse = head.expect
 		if r.ProtoMajor == 1 && r.Body != http.NoBody {
-			serveFullDuplex(proxy, w, r)
+			serveFullDuplex(&proxy, head, r)
 		} else {
-			proxy.ServeHTTP(w, r)
+			proxy.ServeHTTP(head, r)
 		}
 	})
 }
@@ -52,4 +55,9 @@ func restore(r *httputil.ProxyRequest) {
 	}
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
 	r.Out.Trailer = r.In.Trailer // shared, because it is filled in at the end of the body
+	if r.In.ProtoMajor == 2 && r.Out.Body != nil {
+		// What is there instead cannot be closed. The transport closes it when it loses its
+		// connection, and waits for whoever reads of it, although a stream may be silent for ever.
+		r.Out.Body = r.In.Body
+	}
 }

@@ -157,7 +157,7 @@ func (p *Proxy) route(d direction, find func(*http.Request) Endpoint) http.Round
 		if e.Addr == "" {
 			return nil, errNoEndpoint
 		}
-		attempt := p.layer(d, tracepb.Span_SPAN_KIND_CLIENT, rescueConnect(p.wire.to(e)))
+		attempt := p.layer(d, tracepb.Span_SPAN_KIND_CLIENT, rescueClient(p.wire.to(e)))
 		return attempt.RoundTrip(req)
 	})
 }

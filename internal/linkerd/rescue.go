@@ -21,58 +21,65 @@ func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return
 func rescueAll(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(req *http.Request) (*http.Response, error) {
 		resp, err := next.RoundTrip(req)
-		if err == nil || req.Context().Err() != nil || req.ProtoMajor == 2 && isReset(err) {
+		if err == nil || req.Context().Err() != nil || req.ProtoMajor == 2 && isHTTP2(err) {
 			return resp, err
 		}
 		return synthesize(req, err), nil
 	})
 }
 
-// rescueConnect does so for connections that could not be made. It is within the client's layer:
-// an endpoint was tried, so there is a client span too.
-func rescueConnect(next http.RoundTripper) http.RoundTripper {
+// rescueClient does so for an endpoint that was tried: it could not be reached, or was lost before
+// it answered. It is within the client's layer, so there is a client span too.
+func rescueClient(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(req *http.Request) (*http.Response, error) {
 		resp, err := next.RoundTrip(req)
-		var dial *net.OpError
-		if errors.As(err, &dial) && dial.Op == "dial" && req.Context().Err() == nil {
-			return synthesize(req, err), nil
+		if err == nil || req.Context().Err() != nil {
+			return resp, err
 		}
-		return resp, err
+		var network *net.OpError // none for HTTP/1 that ends without an answer, which nobody expects
+		if errors.As(err, new(lostError)) || errors.As(err, &network) || req.ProtoMajor == 1 && isHTTP2(err) {
+			return synthesize(req, lostError{err}), nil
+		}
+		return nil, err
 	})
 }
 
-// synthesize returns the proxy's own answer to a request that failed with err. For gRPC the error
-// is in a header, and the status that a span shows is 200.
+// lostError is an error of a connection, not of what was said on it.
+type lostError struct{ error }
+
+func (e lostError) Unwrap() error { return e.error }
+
+// synthesize returns the proxy's own answer to a request that failed with err. For gRPC, which is
+// HTTP/2 always, the error is in a header, and the status that a span shows is 200.
 func synthesize(req *http.Request, err error) *http.Response {
+	httpStatus, grpcStatus := errorStatus(err)
 	resp := &http.Response{
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		StatusCode: errorStatus(err),
-		Header:     http.Header{proxyErrorHeader: {err.Error()}},
+		StatusCode: httpStatus,
+		Header:     http.Header{proxyErrorHeader: {err.Error()}, "Content-Length": {"0"}},
 		Body:       http.NoBody,
 		Request:    req,
 	}
-	if strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc") {
-		code := "14" // unavailable
-		if resp.StatusCode == http.StatusGatewayTimeout {
-			code = "4" // deadline exceeded
-		}
+	if req.ProtoMajor == 2 && strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc") {
 		resp.StatusCode = http.StatusOK
 		resp.Header.Set("Content-Type", "application/grpc")
-		resp.Header["Grpc-Status"] = []string{code}
-		resp.Header["Grpc-Message"] = []string{err.Error()}
+		resp.Header.Set("Grpc-Status", grpcStatus)
+		resp.Header.Set("Grpc-Message", err.Error())
 	}
 	return resp
 }
 
-func errorStatus(err error) int {
-	var timeout interface{ Timeout() bool }
+// errorStatus returns the statuses that say err, for plain HTTP and for gRPC.
+func errorStatus(err error) (httpStatus int, grpcStatus string) {
 	switch {
 	case errors.Is(err, errNoEndpoint):
-		return http.StatusServiceUnavailable
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return http.StatusGatewayTimeout
+		return http.StatusServiceUnavailable, "14" // unavailable
+	case isTimeout(err):
+		return http.StatusGatewayTimeout, "4" // deadline exceeded
+	case errors.As(err, new(lostError)):
+		return http.StatusBadGateway, "14"
 	}
-	return http.StatusBadGateway
+	return http.StatusInternalServerError, "13" // internal
 }
 
 // streamError has the shape of net/http's own error for a reset HTTP/2 stream, which is not exported
@@ -85,7 +92,12 @@ type streamError struct {
 
 func (streamError) Error() string { return "the stream was reset" }
 
-func isReset(err error) bool {
-	var reset streamError
-	return errors.As(err, &reset)
+// isHTTP2 reports whether the peer has said that the stream, or its whole connection, ends.
+func isHTTP2(err error) bool {
+	return errors.As(err, new(streamError)) || strings.HasPrefix(err.Error(), "http2: server sent GOAWAY")
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
 }

@@ -30,17 +30,22 @@ func TestFailures(t *testing.T) {
 		rule        string
 		app         http.HandlerFunc // nil: nobody listens
 		unrouted    bool
+		meshed      bool
+		version     int // of HTTP, 1 unless it is said
 		contentType string
 		status      int
 		grpcStatus  string
 		spans       []string // kind and status code
 	}{
 		{rule: "refused: an endpoint was tried", status: 502, spans: []string{"CLIENT 502", "SERVER 502"}},
-		{rule: "closed without an answer: no client span", app: abort, status: 502, spans: []string{"SERVER 502"}},
+		{rule: "closed without an answer: no client span", app: abort, status: 500, spans: []string{"SERVER 500"}},
 		{rule: "too slow: no client span", app: hang, status: 504, spans: []string{"SERVER 504"}},
 		{rule: "no endpoint: no client span", unrouted: true, status: 503, spans: []string{"SERVER 503"}},
-		{rule: "gRPC refused: status 200", contentType: "application/grpc+proto", status: 200, grpcStatus: "14", spans: []string{"CLIENT 200", "SERVER 200"}},
-		{rule: "gRPC too slow: status 200", app: hang, contentType: "application/grpc", status: 200, grpcStatus: "4", spans: []string{"SERVER 200"}},
+		{rule: "refused, by HTTP/2", version: 2, status: 502, spans: []string{"CLIENT 502", "SERVER 502"}},
+		{rule: "HTTP/1 is no gRPC, whatever it calls itself", contentType: "application/grpc", status: 502, spans: []string{"CLIENT 502", "SERVER 502"}},
+		{rule: "gRPC refused: status 200", version: 2, contentType: "application/grpc+proto", status: 200, grpcStatus: "14", spans: []string{"CLIENT 200", "SERVER 200"}},
+		{rule: "gRPC too slow: status 200", version: 2, app: hang, contentType: "application/grpc", status: 200, grpcStatus: "4", spans: []string{"SERVER 200"}},
+		{rule: "reset, where there is no stream to reset", meshed: true, app: abort, status: 502, spans: []string{"CLIENT 502", "SERVER 502"}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			var endpoint linkerd.Endpoint
@@ -50,8 +55,9 @@ func TestFailures(t *testing.T) {
 			case !tt.unrouted:
 				endpoint.Addr = closedAddr(t)
 			}
+			endpoint.Meshed = tt.meshed
 			p := startPod(t, nil, linkerd.Config{Routes: map[string]linkerd.Endpoint{"b": endpoint}, ResponseTimeout: 20 * time.Millisecond})
-			resp := post(t, newClient(t, 1, p.outbound), "http://b/x", tt.contentType)
+			resp := post(t, newClient(t, max(tt.version, 1), p.outbound), "http://b/x", tt.contentType)
 			if resp.StatusCode != tt.status || resp.Header.Get("Grpc-Status") != tt.grpcStatus || resp.Header.Get("L5d-Proxy-Error") == "" {
 				t.Errorf("status %d, header %v; want status %d, grpc-status %q", resp.StatusCode, resp.Header, tt.status, tt.grpcStatus)
 			}

@@ -43,14 +43,24 @@ func (w wire) to(e Endpoint) http.RoundTripper {
 		req = copyRequest(req)
 		req.URL.Host = e.Addr
 		if req.ProtoMajor == 2 {
-			return w.http2.RoundTrip(req)
+			return w.byHTTP2(req)
 		}
 		if e.Meshed && req.Header.Get("Upgrade") == "" {
 			req.Header.Set(origProtoHeader, req.Proto)
-			return w.http2.RoundTrip(req)
+			return w.byHTTP2(req)
 		}
 		return w.http1.RoundTrip(req)
 	})
+}
+
+// byHTTP2 marks the errors of a connection. What net/http says of one that is lost has many forms
+// and no type.
+func (w wire) byHTTP2(req *http.Request) (*http.Response, error) {
+	resp, err := w.http2.RoundTrip(req)
+	if err != nil && !isHTTP2(err) && !isTimeout(err) {
+		err = lostError{err}
+	}
+	return resp, err
 }
 
 // downgrade turns a request back into the HTTP/1 that it was, and makes its URL absolute.
