@@ -87,28 +87,71 @@ func (s *settings) readSwitches() error {
 	return nil
 }
 
-func (s *settings) readEndpoint() error {
+func (s *settings) readEndpoint() (err error) {
 	if s.Endpoint != "" {
 		return nil
 	}
-	if name, protocol := s.env.otlp("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
-		return invalid(name, protocol, "must be http/protobuf")
+	name, protocol := s.env.otlp("PROTOCOL")
+	switch protocol {
+	case "", "http/protobuf":
+		s.Endpoint, err = s.env.httpEndpoint()
+	case "grpc":
+		s.Endpoint = s.env.grpcEndpoint()
+	default:
+		err = invalid(name, protocol, "must be http/protobuf or grpc")
 	}
-	if s.Endpoint = s.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); s.Endpoint != "" {
-		return nil
-	}
-	if base := s.env("OTEL_EXPORTER_OTLP_ENDPOINT"); base != "" {
-		u, err := url.Parse(base)
-		if err != nil || u.Host == "" {
-			return errors.New("meshtrace: OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL") // it may hold a password
-		}
-		s.Endpoint = u.JoinPath("v1", "traces").String()
-		return nil
-	}
-	if jaeger := s.env("JAEGER_ENDPOINT"); jaeger != "" {
+	switch jaeger := s.env("JAEGER_ENDPOINT"); {
+	case err != nil || s.Endpoint != "":
+	case jaeger != "":
 		s.Endpoint = "jaeger+" + jaeger
+	case protocol == "grpc":
+		s.Endpoint = "grpc://localhost:4317"
 	}
-	return nil
+	return err
+}
+
+// httpEndpoint returns where to send OTLP over HTTP, if the environment says that. The variable for
+// all signals has no path for this one.
+func (env environment) httpEndpoint() (string, error) {
+	if endpoint := env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); endpoint != "" {
+		return endpoint, nil
+	}
+	base := env("OTEL_EXPORTER_OTLP_ENDPOINT")
+	if base == "" {
+		return "", nil
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return "", errors.New("meshtrace: OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL") // it may hold a password
+	}
+	if u.Scheme == "http" || u.Scheme == "https" { // others are ours, and say what they need
+		u = u.JoinPath("v1", "traces")
+	}
+	return u.String(), nil
+}
+
+// grpcEndpoint returns where to send OTLP over gRPC, if the environment says that: a URL whose
+// scheme, http or https, says whether there is TLS, or host and port, with another variable for that.
+//
+// Spec: OpenTelemetry Protocol Exporter, Configuration Options,
+// https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options
+func (env environment) grpcEndpoint() string {
+	_, endpoint := env.otlp("ENDPOINT")
+	_, insecure := env.otlp("INSECURE")
+	scheme, rest, isURL := strings.Cut(endpoint, "://")
+	switch {
+	case endpoint == "":
+		return ""
+	case isURL && strings.EqualFold(scheme, "http"):
+		return "grpc://" + rest
+	case isURL && strings.EqualFold(scheme, "https"):
+		return "grpcs://" + rest
+	case isURL: // one of ours
+		return endpoint
+	case strings.EqualFold(insecure, "true"):
+		return "grpc://" + endpoint
+	}
+	return "grpcs://" + endpoint
 }
 
 func (s *settings) readSampler() (err error) {

@@ -43,7 +43,9 @@ type Config struct {
 
 	// Endpoint is a URL whose scheme names the protocol; see [exporter.Config]. Default:
 	// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT (with /v1/traces behind
-	// it), JAEGER_ENDPOINT (Jaeger's Thrift over HTTP), then http://localhost:4318.
+	// it), JAEGER_ENDPOINT (Jaeger's Thrift over HTTP), then http://localhost:4318. If
+	// OTEL_EXPORTER_OTLP_PROTOCOL is grpc, the first two, whose http or https then stands for gRPC
+	// without or with TLS, then grpc://localhost:4317.
 	Endpoint string
 
 	// Sampler decides which requests are traced, once, where the trace starts. Default:
@@ -68,7 +70,7 @@ type Config struct {
 	// Headers go with every request to the endpoint. Default: OTEL_EXPORTER_OTLP_HEADERS.
 	Headers map[string]string
 
-	// TLS configures https endpoints. Default: OTEL_EXPORTER_OTLP_CERTIFICATE,
+	// TLS configures https and grpcs endpoints. Default: OTEL_EXPORTER_OTLP_CERTIFICATE,
 	// _CLIENT_CERTIFICATE and _CLIENT_KEY, then the system's certificate authorities.
 	TLS *tls.Config
 

@@ -12,10 +12,10 @@ import (
 	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
-// BenchmarkAppendSpan encodes the span of a usual HTTP request.
-func BenchmarkAppendSpan(b *testing.B) {
+// newUsualRecord returns the span of a usual HTTP request.
+func newUsualRecord() *sdkseam.Record {
 	start := time.Now()
-	r := &sdkseam.Record{
+	return &sdkseam.Record{
 		Name: "GET /users/{id}",
 		SpanContext: trace.NewSpanContext(trace.SpanContextConfig{
 			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled}),
@@ -41,12 +41,16 @@ func BenchmarkAppendSpan(b *testing.B) {
 		},
 		Origin: &sdkseam.Origin{Resource: resource.Empty()},
 	}
-	for _, name := range []string{"otlp", "jaeger"} {
+}
+
+func BenchmarkAppendSpan(b *testing.B) {
+	r := newUsualRecord()
+	for name, appendSpan := range exporter.SpanEncoders {
 		b.Run("protocol="+name, func(b *testing.B) {
 			b.ReportAllocs()
 			var dst []byte
 			for b.Loop() {
-				dst = exporter.AppendSpan(name, dst[:0], r)
+				dst = appendSpan(dst[:0], r)
 			}
 			b.SetBytes(int64(len(dst)))
 		})

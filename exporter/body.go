@@ -46,19 +46,14 @@ func (free bodies) put(b *body) {
 	}
 }
 
-// fill writes the request for batch and returns it, compressed if packed is set.
-func (b *body) fill(proto protocol, batch *batch, packed bool) []byte {
-	b.plain = proto.appendBatch(b.plain, batch)
-	if !packed {
-		return b.plain
-	}
+// pack appends content to b.packed, compressed.
+func (b *body) pack(content []byte) {
 	if b.gzipper == nil {
 		b.gzipper, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
 	}
 	b.gzipper.Reset(&b.packed)
-	_, _ = b.gzipper.Write(b.plain) // a bytes.Buffer does not fail
+	_, _ = b.gzipper.Write(content) // a bytes.Buffer does not fail
 	_ = b.gzipper.Close()
-	return b.packed.Bytes()
 }
 
 // reader returns a reader of content, which is in b.

@@ -3,6 +3,7 @@ package exporter_test
 // A collector for the tests, and spans to send to it.
 
 import (
+	"bytes"
 	"cmp"
 	"compress/gzip"
 	"context"
@@ -58,7 +59,7 @@ type answer struct {
 
 func (c *collector) handle(r *http.Request) answer {
 	req := request{Request: r, at: time.Now(), body: readBody(r)}
-	req.spans = decode(r.Header.Get("Content-Type"), req.body)
+	req.spans = decode(r, req.body)
 	c.mu.Lock()
 	c.requests = append(c.requests, req)
 	n := len(c.requests)
@@ -79,7 +80,7 @@ func (c *collector) handle(r *http.Request) answer {
 		}
 	}
 	a.status = cmp.Or(a.status, http.StatusOK)
-	if a.err == nil && a.status/100 == 2 {
+	if a.err == nil && a.status/100 == 2 && cmp.Or(a.header.Get("Grpc-Status"), "0") == "0" {
 		c.mu.Lock()
 		c.spans = append(c.spans, req.spans...)
 		c.mu.Unlock()
@@ -90,8 +91,12 @@ func (c *collector) handle(r *http.Request) answer {
 func readBody(r *http.Request) []byte {
 	defer r.Body.Close()
 	var in io.Reader = r.Body
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		unpacked, err := gzip.NewReader(r.Body)
+	encoding := r.Header.Get("Content-Encoding")
+	if isGRPC(r) {
+		in, encoding = readFrame(r.Body), r.Header.Get("Grpc-Encoding")
+	}
+	if encoding == "gzip" {
+		unpacked, err := gzip.NewReader(in)
 		if err != nil {
 			panic(err)
 		}
@@ -101,12 +106,26 @@ func readBody(r *http.Request) []byte {
 	return body
 }
 
-// decode returns the spans in a request's body, and nothing if it is broken off.
-func decode(contentType string, body []byte) tracetest.SpanStubs {
-	if contentType == "application/x-protobuf" {
-		return decodeOTLP(body)
+func isGRPC(r *http.Request) bool { return r.Header.Get("Content-Type") == "application/grpc" }
+
+// readFrame returns the one message of a request.
+func readFrame(body io.Reader) io.Reader {
+	frame, err := io.ReadAll(body)
+	if err == nil && (len(frame) < 5 || uint64(len(frame)-5) != uint64(binary.BigEndian.Uint32(frame[1:]))) {
+		panic(fmt.Sprintf("a frame of %d bytes: %x", len(frame), frame[:min(5, len(frame))]))
 	}
-	return decodeJaeger(body)
+	return bytes.NewReader(frame[min(5, len(frame)):])
+}
+
+// decode returns the spans in a request's body, and nothing if it is broken off.
+func decode(r *http.Request, body []byte) tracetest.SpanStubs {
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/PostSpans"):
+		return decodePostSpans(body)
+	case r.Header.Get("Content-Type") == "application/vnd.apache.thrift.binary":
+		return decodeJaeger(body)
+	}
+	return decodeOTLP(body)
 }
 
 func (c *collector) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -114,12 +133,17 @@ func (c *collector) RoundTrip(r *http.Request) (*http.Response, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
-	return &http.Response{
+	resp := &http.Response{
 		StatusCode: a.status,
 		Header:     a.header,
 		Body:       io.NopCloser(strings.NewReader(a.body)),
 		Request:    r,
-	}, nil
+	}
+	if isGRPC(r) && a.header == nil && a.status == http.StatusOK {
+		resp.Header = http.Header{"Content-Type": {"application/grpc"}}
+		resp.Trailer = http.Header{"Grpc-Status": {"0"}}
+	}
+	return resp, nil
 }
 
 func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {

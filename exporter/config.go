@@ -24,16 +24,22 @@ type Config struct {
 	// Endpoint is a URL whose scheme names the protocol. Default: http://localhost:4318.
 	//
 	//	http, https                 OTLP over HTTP, protobuf; default path /v1/traces
+	//	grpc, grpcs                 OTLP over gRPC; default port 4317
 	//	jaeger+http, jaeger+https   Jaeger's Thrift over HTTP; default port 14268, path /api/traces
+	//	jaeger+grpc, jaeger+grpcs   Jaeger's model over gRPC, api_v2; default port 14250
 	//
+	// With gRPC the path is the method's: the URL has none. Without TLS gRPC goes past proxies.
 	// User information becomes basic authentication, and is never shown.
 	Endpoint string
 
 	// Headers go with every request, for example an API key. Those that describe the body,
-	// Content-Type and Content-Encoding, are the exporter's own.
+	// Content-Type and Content-Encoding, are the exporter's own. With gRPC they are metadata:
+	// letters, digits and "-_." are a key, of which those that begin with grpc- are gRPC's own,
+	// and printable ASCII is a value; the value of a key that ends in -bin may hold any bytes,
+	// and is sent in base64.
 	Headers map[string]string
 
-	// TLS configures the https schemes. Default: the system's certificate authorities.
+	// TLS configures the schemes https and grpcs. Default: the system's certificate authorities.
 	TLS *tls.Config
 
 	// Compression of request bodies. Default: none, which costs the least where the collector
@@ -49,7 +55,7 @@ type Config struct {
 	Retry Retry
 
 	// Transport sends the requests. Default: one of its own, which takes proxies from the
-	// environment. It must not be one that traces.
+	// environment. It must not be one that traces, and for gRPC it must speak HTTP/2.
 	Transport http.RoundTripper
 
 	// OnError is told of failed deliveries and lost spans, at most once in ten seconds; the
@@ -100,7 +106,9 @@ type Queue struct {
 
 // Retry says when a failed delivery is tried again: after Initial, and up to Max as failures
 // follow each other, with jitter; or when the server says. Refused and broken connections,
-// timeouts, and status 408, 429 and 5xx are tried again for as long as the queue has room.
+// timeouts, and status 408, 429 and 5xx are tried again for as long as the queue has room; of gRPC's
+// codes CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE and DATA_LOSS, and
+// RESOURCE_EXHAUSTED if the server says when.
 type Retry struct {
 	_ struct{}
 
@@ -137,7 +145,7 @@ func (c Config) leastQueue() int { return 4 * c.Batch.MaxBytes * c.Queue.InFligh
 // Validate returns what New would have to say against c, all of it.
 func (c Config) Validate() error {
 	c = c.withDefaults()
-	_, err := parseEndpoint(c.Endpoint)
+	dest, err := parseEndpoint(c.Endpoint)
 	errs := []error{err}
 	check := func(ok bool, setting string, value any, rule string) {
 		if !ok {
@@ -159,9 +167,14 @@ func (c Config) Validate() error {
 	check(c.Retry.Max >= c.Retry.Initial, "Retry.Max", c.Retry.Max, "must not be less than Retry.Initial")
 	canonical := make(map[string]bool)
 	for _, key := range slices.Sorted(maps.Keys(c.Headers)) {
-		name := http.CanonicalHeaderKey(key)
-		check(validHeaderKey(key), "Headers key", key, "must be an HTTP token")
-		check(validHeaderValue(c.Headers[key]), "Headers value of key", key, "must not hold control characters")
+		name, value := http.CanonicalHeaderKey(key), c.Headers[key]
+		if dest.call == (unary{}) {
+			check(validMetadataKey(key), "Headers key", key, `must be of letters, digits, "-", "_" and ".", and not begin with grpc-`)
+			check(validMetadataValue(key, value), "Headers value of key", key, "must be printable ASCII")
+		} else {
+			check(validHeaderKey(key), "Headers key", key, "must be an HTTP token")
+			check(validHeaderValue(value), "Headers value of key", key, "must not hold control characters")
+		}
 		check(!canonical[name], "Headers key", key, "must not be there twice")
 		canonical[name] = true
 	}

@@ -49,8 +49,19 @@ func TestConfigIsRefused(t *testing.T) {
 			`exporter: Headers key "h": must not be there twice`,
 			`exporter: Headers value of key "i": must not hold control characters`,
 		}},
+		{"metadata", exporter.Config{Endpoint: "grpc://example.com", Headers: map[string]string{
+			"": "a", "b!": "c", "d e": "f", "Grpc-Timeout": "1S", "x": "é", "Y": "tab\t", "z": "1", "Z": "2", "any-bin": "\x00\n",
+		}}, []string{
+			`exporter: Headers key "": must be of letters, digits, "-", "_" and ".", and not begin with grpc-`,
+			`exporter: Headers key "Grpc-Timeout": must be of letters, digits, "-", "_" and ".", and not begin with grpc-`,
+			`exporter: Headers value of key "Y": must be printable ASCII`,
+			`exporter: Headers key "b!": must be of letters, digits, "-", "_" and ".", and not begin with grpc-`,
+			`exporter: Headers key "d e": must be of letters, digits, "-", "_" and ".", and not begin with grpc-`,
+			`exporter: Headers value of key "x": must be printable ASCII`,
+			`exporter: Headers key "z": must not be there twice`,
+		}},
 		{"everything at once", exporter.Config{Endpoint: "udp://x", Headers: map[string]string{"": ""}, Compression: "x", Timeout: -time.Second}, []string{
-			`exporter: Endpoint "udp://x": the scheme must be one of http, https, jaeger+http, jaeger+https`,
+			`exporter: Endpoint "udp://x": the scheme must be one of grpc, grpcs, http, https, jaeger+grpc, jaeger+grpcs, jaeger+http, jaeger+https`,
 			`exporter: Compression "x": must be none or gzip`,
 			`exporter: Timeout "-1s": must be positive`,
 			`exporter: Headers key "": must be an HTTP token`,
@@ -84,6 +95,7 @@ func TestConfigIsTaken(t *testing.T) {
 		{"a large batch makes a large queue", exporter.Config{Batch: exporter.Batch{MaxBytes: 100 << 20}}},
 		{"a late first try makes a later last one", exporter.Config{Retry: exporter.Retry{Initial: time.Hour}}},
 		{"headers", exporter.Config{Headers: map[string]string{"X-Key": "a b\tc é", "Empty": ""}}},
+		{"metadata", exporter.Config{Endpoint: "jaeger+grpc://example.com", Headers: map[string]string{"X-Key_1.a": "a ~", "Any-BIN": "\x00é\n", "Empty": ""}}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			var c collector

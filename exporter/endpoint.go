@@ -13,26 +13,37 @@ import (
 	"strings"
 )
 
-// destination is where spans go, and in which protocol.
+// destination is where spans go, in which protocol, by which call.
 type destination struct {
 	url      url.URL // http or https, without user information
 	user     *url.Userinfo
 	protocol protocol
+	call     call
 }
 
 // scheme is what a scheme stands for.
 type scheme struct {
 	transport string // http or https
 	port      string // default; empty: the transport's own
-	path      string // default
+	path      string // default; the method, with gRPC
 	protocol  protocol
+	call      call
 }
 
+const (
+	otlpMethod   = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+	jaegerMethod = "/jaeger.api_v2.CollectorService/PostSpans"
+)
+
 var schemes = map[string]scheme{
-	"http":         {"http", "", "/v1/traces", otlp{}},
-	"https":        {"https", "", "/v1/traces", otlp{}},
-	"jaeger+http":  {"http", "14268", "/api/traces", jaegerThrift{}},
-	"jaeger+https": {"https", "14268", "/api/traces", jaegerThrift{}},
+	"http":         {"http", "", "/v1/traces", otlp{}, post{}},
+	"https":        {"https", "", "/v1/traces", otlp{}, post{}},
+	"grpc":         {"http", "4317", otlpMethod, otlp{}, unary{}},
+	"grpcs":        {"https", "4317", otlpMethod, otlp{}, unary{}},
+	"jaeger+http":  {"http", "14268", "/api/traces", jaegerThrift{}, post{}},
+	"jaeger+https": {"https", "14268", "/api/traces", jaegerThrift{}, post{}},
+	"jaeger+grpc":  {"http", "14250", jaegerMethod, jaegerProto{}, unary{}},
+	"jaeger+grpcs": {"https", "14250", jaegerMethod, jaegerProto{}, unary{}},
 }
 
 // parseEndpoint reads the setting. Its error shows the endpoint without credentials.
@@ -57,7 +68,10 @@ func parseEndpoint(endpoint string) (destination, error) {
 	if u.Fragment != "" {
 		return invalid("must not have a fragment")
 	}
-	d := destination{url: *u, user: u.User, protocol: s.protocol}
+	if s.call == (unary{}) && (u.Path != "" && u.Path != "/" || u.RawQuery != "") {
+		return invalid("must not have a path or query: gRPC's method takes their place")
+	}
+	d := destination{url: *u, user: u.User, protocol: s.protocol, call: s.call}
 	d.url.Scheme, d.url.User = s.transport, nil
 	if u.Port() == "" && s.port != "" {
 		d.url.Host = net.JoinHostPort(u.Hostname(), s.port)

@@ -9,6 +9,7 @@ import (
 
 const (
 	otlpType   = "application/x-protobuf"
+	grpcType   = "application/grpc"
 	thriftType = "application/vnd.apache.thrift.binary"
 )
 
@@ -35,6 +36,11 @@ func TestEndpoint(t *testing.T) {
 		{"a path does not change the port", "jaeger+http://example.com/x", "http://example.com:14268/x", thriftType},
 		{"IPv6 without a port", "jaeger+http://[2001:db8::1]", "http://[2001:db8::1]:14268/api/traces", thriftType},
 		{"IPv6 with a zone", "jaeger+http://[fe80::1%25eth0]", "http://[fe80::1%25eth0]:14268/api/traces", thriftType},
+		{"grpc has its port and method", "grpc://example.com", "http://example.com:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export", grpcType},
+		{"grpcs too", "grpcs://example.com/", "https://example.com:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export", grpcType},
+		{"jaeger+grpc has its own", "jaeger+grpc://example.com", "http://example.com:14250/jaeger.api_v2.CollectorService/PostSpans", grpcType},
+		{"jaeger+grpcs too", "jaeger+grpcs://[::1]", "https://[::1]:14250/jaeger.api_v2.CollectorService/PostSpans", grpcType},
+		{"a port is kept with grpc", "grpc://jane:pw@example.com:443", "http://example.com:443/opentelemetry.proto.collector.trace.v1.TraceService/Export", grpcType},
 		{"a scheme in capitals", "JAEGER+HTTP://example.com", "http://example.com:14268/api/traces", thriftType},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -56,7 +62,7 @@ func TestEndpoint(t *testing.T) {
 }
 
 func TestEndpointIsRefused(t *testing.T) {
-	const schemes = "the scheme must be one of http, https, jaeger+http, jaeger+https"
+	const schemes = "the scheme must be one of grpc, grpcs, http, https, jaeger+grpc, jaeger+grpcs, jaeger+http, jaeger+https"
 	for _, tt := range []struct {
 		rule     string
 		endpoint string
@@ -68,6 +74,8 @@ func TestEndpointIsRefused(t *testing.T) {
 		{"no host", "http:///v1/traces", `Endpoint "http:///v1/traces": must name a host`},
 		{"a port without a host", "http://:4318", `Endpoint "http://:4318": must name a host`},
 		{"no authority", "http:example.com", `Endpoint "http:example.com": must name a host`},
+		{"gRPC with a path", "grpc://example.com/v1/traces", `Endpoint "grpc://example.com/v1/traces": must not have a path or query`},
+		{"gRPC with a query", "jaeger+grpcs://example.com?key=secret", `Endpoint "jaeger+grpcs://example.com": must not have a path or query`},
 		{"fragment", "http://example.com#top", `Endpoint "http://example.com": must not have a fragment`},
 		{"port out of range", "http://example.com:70000", `Endpoint "http://example.com:70000": the port must be from 1 to 65535`},
 		{"port 0", "http://example.com:0", "the port must be from 1 to 65535"},

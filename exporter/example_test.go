@@ -48,7 +48,7 @@ func ExampleNew_mistakes() {
 	})
 	fmt.Println(err)
 	// Output:
-	// exporter: Endpoint "jaeger://localhost": the scheme must be one of http, https, jaeger+http, jaeger+https
+	// exporter: Endpoint "jaeger://localhost": the scheme must be one of grpc, grpcs, http, https, jaeger+grpc, jaeger+grpcs, jaeger+http, jaeger+https
 	// exporter: Batch.MaxSpans "-1": must be positive
 	// exporter: Headers key "": must be an HTTP token
 }

@@ -68,8 +68,11 @@ func (e *Exporter) Shards() int { return len(e.shards) }
 // EncodeOTLP returns a request with the spans, which must be of one resource.
 func EncodeOTLP(records ...*sdkseam.Record) []byte { return encode(otlp{}, records) }
 
-// EncodeJaeger returns a Batch with the spans, which must be of one resource.
-func EncodeJaeger(records ...*sdkseam.Record) []byte { return encode(jaegerThrift{}, records) }
+// EncodeJaegerThrift returns a Batch with the spans, which must be of one resource.
+func EncodeJaegerThrift(records ...*sdkseam.Record) []byte { return encode(jaegerThrift{}, records) }
+
+// EncodeJaegerProto returns a PostSpansRequest with the spans, which must be of one resource.
+func EncodeJaegerProto(records ...*sdkseam.Record) []byte { return encode(jaegerProto{}, records) }
 
 func encode(p protocol, records []*sdkseam.Record) []byte {
 	c := &chunk{resource: records[0].Origin.Resource}
@@ -83,6 +86,10 @@ func encode(p protocol, records []*sdkseam.Record) []byte {
 }
 
 func ParsePartialSuccess(response []byte) (int, string) { return parsePartialSuccess(response) }
+
+func ParseRetryInfo(details string) (time.Duration, bool) { return parseRetryInfo(details) }
+
+func GRPCTimeout(d time.Duration) string { return grpcTimeout(d) }
 
 func (r Retry) Backoff(failures int) time.Duration { return r.backoff(failures) }
 
@@ -106,10 +113,9 @@ func (e *Exporter) Origins() int {
 	return len(e.origins.known)
 }
 
-// AppendSpan encodes r for the named protocol.
-func AppendSpan(name string, dst []byte, r *sdkseam.Record) []byte {
-	if name == "jaeger" {
-		return jaegerThrift{}.appendSpan(dst, r)
-	}
-	return otlp{}.appendSpan(dst, r)
+// SpanEncoders are the protocols' ways to encode a span, by name.
+var SpanEncoders = map[string]func(dst []byte, r *sdkseam.Record) []byte{
+	"otlp":         otlp{}.appendSpan,
+	"jaegerThrift": jaegerThrift{}.appendSpan,
+	"jaegerProto":  jaegerProto{}.appendSpan,
 }

@@ -218,7 +218,9 @@ func TestExportOfNothingReturnsAtOnce(t *testing.T) {
 func TestConsumeDoesNotAllocate(t *testing.T) {
 	var c collector
 	c.answer = always(answer{status: 503})
-	for name, endpoint := range map[string]string{"OTLP": "http://127.0.0.1", "Jaeger": "jaeger+http://127.0.0.1"} {
+	for name, endpoint := range map[string]string{
+		"OTLP": "http://127.0.0.1", "Thrift": "jaeger+http://127.0.0.1", "gRPC": "grpc://127.0.0.1", "Jaeger's model": "jaeger+grpc://127.0.0.1",
+	} {
 		t.Run(name, func(t *testing.T) {
 			e := c.start(t, exporter.Config{Endpoint: endpoint, Batch: exporter.Batch{MaxAge: time.Hour}})
 			r := newRecord(1)
@@ -236,32 +238,38 @@ type discard struct{}
 func (discard) RoundTrip(r *http.Request) (*http.Response, error) {
 	io.Copy(io.Discard, r.Body)
 	r.Body.Close()
-	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: discarded, Body: http.NoBody}, nil
 }
+
+var discarded = http.Header{"Content-Type": {"application/grpc"}, "Grpc-Status": {"0"}}
 
 func TestDeliveryAllocatesByTheBatch(t *testing.T) {
 	const spans, perSpan = 2048, 0.1
-	e := start(t, exporter.Config{Transport: discard{}})
 	all := make([]*sdkseam.Record, spans)
 	for i := range all {
 		all[i] = newRecord(i + 1)
 	}
-	got := testing.AllocsPerRun(20, func() {
-		for _, r := range all {
-			e.Consume(r)
-		}
-		if err := e.ForceFlush(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Logf("%v allocations to deliver %d spans", got, spans)
-	if got > spans*perSpan {
-		t.Errorf("%v allocations to deliver %d spans", got, spans)
+	for _, scheme := range []string{"http", "jaeger+http", "grpc", "jaeger+grpc"} {
+		t.Run(scheme, func(t *testing.T) {
+			e := start(t, exporter.Config{Endpoint: scheme + "://127.0.0.1", Transport: discard{}})
+			got := testing.AllocsPerRun(20, func() {
+				for _, r := range all {
+					e.Consume(r)
+				}
+				if err := e.ForceFlush(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+			t.Logf("%v allocations to deliver %d spans", got, spans)
+			if got > spans*perSpan {
+				t.Errorf("%v allocations to deliver %d spans", got, spans)
+			}
+		})
 	}
 }
 
 func BenchmarkConsume(b *testing.B) {
-	for _, protocol := range []string{"http", "jaeger+http"} {
+	for _, protocol := range []string{"http", "jaeger+http", "grpc", "jaeger+grpc"} {
 		b.Run("endpoint="+protocol, func(b *testing.B) {
 			e, err := exporter.New(exporter.Config{Endpoint: protocol + "://127.0.0.1", Transport: discard{}, OnError: func(error) {}})
 			if err != nil {

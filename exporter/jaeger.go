@@ -1,14 +1,11 @@
 package exporter
 
-// Jaeger's own model, in Thrift.
+// Jaeger's own model: where what OpenTelemetry says goes in it, whatever the wire format.
 //
-// Spec: jaeger-idl, jaeger.thrift, https://github.com/jaegertracing/jaeger-idl; and OpenTelemetry to
-// Jaeger Transformation, https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/jaeger/
+// Spec: OpenTelemetry to Jaeger Transformation, https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/jaeger/
 
 import (
 	"cmp"
-	"encoding/binary"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -19,211 +16,73 @@ import (
 	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
-// jaegerThrift writes Batch structs in the binary protocol, as the collector's port 14268 takes
-// them.
-type jaegerThrift struct{}
-
-func (jaegerThrift) contentType() string { return "application/vnd.apache.thrift.binary" }
-
-// appendBatch writes a Batch: the process, and the spans.
-func (jaegerThrift) appendBatch(dst []byte, b *batch) []byte {
-	dst = appendThriftField(dst, thriftStruct, 1) // Batch.process
-	dst = appendProcess(dst, b.resource().Attributes())
-	dst, spans := openThriftList(dst, 2) // Batch.spans
-	b.each(func(_ *sdkseam.Origin, span []byte) { dst = append(dst, span...) })
-	closeThriftList(dst, spans, b.spans)
-	return append(dst, thriftStop)
-}
-
-// appendProcess writes the resource. Jaeger keeps the service's name apart from its tags.
-func appendProcess(dst []byte, attrs []attribute.KeyValue) []byte {
-	service := ""
-	for _, kv := range attrs {
+// serviceName returns the service's name in a resource. Jaeger keeps it apart from its tags.
+func serviceName(resource []attribute.KeyValue) string {
+	name := ""
+	for _, kv := range resource {
 		if kv.Key == semconv.ServiceNameKey {
-			service = text(kv.Value.String())
+			name = text(kv.Value.String())
 		}
 	}
-	dst = appendThriftString(dst, 1, cmp.Or(service, "unknown_service")) // Process.serviceName
-	dst, tags := openThriftList(dst, 2)                                  // Process.tags
-	n := 0
-	for i := range attrs {
-		if attrs[i].Key != semconv.ServiceNameKey {
-			dst = appendTag(dst, string(attrs[i].Key), attrs[i].Value)
-			n++
+	return cmp.Or(name, "unknown_service")
+}
+
+// processTags calls tag for everything else in a resource.
+func processTags(resource []attribute.KeyValue, tag func(key string, v attribute.Value)) {
+	for i := range resource {
+		if resource[i].Key != semconv.ServiceNameKey {
+			tag(string(resource[i].Key), resource[i].Value)
 		}
 	}
-	closeThriftList(dst, tags, n)
-	return append(dst, thriftStop)
 }
 
-// appendSpan writes a Span.
-func (jaegerThrift) appendSpan(dst []byte, r *sdkseam.Record) []byte {
-	traceID := r.SpanContext.TraceID()
-	dst = appendThriftI64(dst, 1, lowHalf(traceID))
-	dst = appendThriftI64(dst, 2, highHalf(traceID))
-	dst = appendThriftI64(dst, 3, spanNumber(r.SpanContext.SpanID()))
-	dst = appendThriftI64(dst, 4, spanNumber(r.Parent.SpanID()))
-	dst = appendThriftString(dst, 5, text(r.Name))
-	if len(r.Links) > 0 {
-		dst = appendReferences(dst, r.Links)
-	}
-	const sampled = 1
-	dst = appendThriftI32(dst, 7, sampled)
-	dst = appendThriftI64(dst, 8, micros(r.Start))
-	dst = appendThriftI64(dst, 9, max(r.End.Sub(r.Start).Microseconds(), 0))
-	dst, tags := openThriftList(dst, 10)
-	n := len(r.Attrs)
-	for i := range r.Attrs {
-		dst = appendTag(dst, string(r.Attrs[i].Key), r.Attrs[i].Value)
-	}
-	dst, n = appendSpanTags(dst, n, r)
-	closeThriftList(dst, tags, n)
-	if len(r.Events) > 0 {
-		dst = appendLogs(dst, r.Events)
-	}
-	return append(dst, thriftStop)
-}
-
-// appendSpanTags writes what OpenTelemetry has fields for and Jaeger does not. n is the number of
-// tags before; it returns the number after.
-func appendSpanTags(dst []byte, n int, r *sdkseam.Record) ([]byte, int) {
-	tag := func(key, value string) {
+// extraTags calls tag for what OpenTelemetry has fields for and Jaeger does not. They stand behind
+// a span's attributes.
+func extraTags(r *sdkseam.Record, tag func(key string, v attribute.Value)) {
+	say := func(key, value string) {
 		if value != "" {
-			dst = appendStringTag(dst, key, value)
-			n++
+			tag(key, attribute.StringValue(value))
 		}
 	}
-	number := func(key string, value int) {
-		if value > 0 {
-			dst = appendTag(dst, key, attribute.IntValue(value))
-			n++
+	count := func(key string, n int) {
+		if n > 0 {
+			tag(key, attribute.IntValue(n))
 		}
 	}
 	if trace.SpanKindServer <= r.Kind && r.Kind <= trace.SpanKindConsumer {
-		tag("span.kind", r.Kind.String())
+		say("span.kind", r.Kind.String())
 	}
-	tag("otel.scope.name", r.Origin.Scope.Name)
-	tag("otel.scope.version", r.Origin.Scope.Version)
+	say("otel.scope.name", r.Origin.Scope.Name)
+	say("otel.scope.version", r.Origin.Scope.Version)
 	if r.SpanContext.TraceState().Len() > 0 {
-		tag("w3c.tracestate", r.SpanContext.TraceState().String())
+		say("w3c.tracestate", r.SpanContext.TraceState().String())
 	}
 	switch r.Status.Code {
 	case codes.Ok:
-		tag("otel.status_code", "OK")
+		say("otel.status_code", "OK")
 	case codes.Error:
-		tag("otel.status_code", "ERROR")
-		tag("otel.status_description", r.Status.Description)
-		dst = appendTag(dst, "error", attribute.BoolValue(true))
-		n++
+		say("otel.status_code", "ERROR")
+		say("otel.status_description", r.Status.Description)
+		tag("error", attribute.BoolValue(true))
 	}
-	number("otel.dropped_attributes_count", r.DroppedAttrs)
-	number("otel.dropped_events_count", r.DroppedEvents)
-	number("otel.dropped_links_count", r.DroppedLinks)
-	return dst, n
+	count("otel.dropped_attributes_count", r.DroppedAttrs)
+	count("otel.dropped_events_count", r.DroppedEvents)
+	count("otel.dropped_links_count", r.DroppedLinks)
 }
 
-// appendReferences writes links. The parent is no reference: it has a field of its own.
-func appendReferences(dst []byte, links []sdktrace.Link) []byte {
-	const followsFrom = 1
-	dst, list := openThriftList(dst, 6)
-	for i := range links {
-		id := links[i].SpanContext.TraceID()
-		dst = appendThriftI32(dst, 1, followsFrom)
-		dst = appendThriftI64(dst, 2, lowHalf(id))
-		dst = appendThriftI64(dst, 3, highHalf(id))
-		dst = appendThriftI64(dst, 4, spanNumber(links[i].SpanContext.SpanID()))
-		dst = append(dst, thriftStop)
-	}
-	closeThriftList(dst, list, len(links))
-	return dst
-}
-
-// appendLogs writes events.
-func appendLogs(dst []byte, events []sdktrace.Event) []byte {
-	dst, list := openThriftList(dst, 11)
-	for i := range events {
-		dst = appendThriftI64(dst, 1, micros(events[i].Time))
-		dst = appendLogFields(dst, &events[i])
-		dst = append(dst, thriftStop)
-	}
-	closeThriftList(dst, list, len(events))
-	return dst
-}
-
-// appendLogFields writes what an event says. Its name becomes a field named event, unless an
+// eventTags calls tag for what an event says. Its name becomes a tag named event, unless an
 // attribute has taken that name.
-func appendLogFields(dst []byte, e *sdktrace.Event) []byte {
+func eventTags(e *sdktrace.Event, tag func(key string, v attribute.Value)) {
 	const name = "event"
-	dst, fields := openThriftList(dst, 2)
-	n := len(e.Attributes)
 	named := false
-	for _, kv := range e.Attributes {
-		dst = appendTag(dst, string(kv.Key), kv.Value)
-		named = named || kv.Key == name
+	for i := range e.Attributes {
+		tag(string(e.Attributes[i].Key), e.Attributes[i].Value)
+		named = named || e.Attributes[i].Key == name
 	}
 	if !named {
-		dst = appendStringTag(dst, name, e.Name)
-		n++
+		tag(name, attribute.StringValue(e.Name))
 	}
 	if e.DroppedAttributeCount > 0 {
-		dst = appendTag(dst, "otel.event.dropped_attributes_count", attribute.IntValue(e.DroppedAttributeCount))
-		n++
+		tag("otel.event.dropped_attributes_count", attribute.IntValue(e.DroppedAttributeCount))
 	}
-	closeThriftList(dst, fields, n)
-	return dst
 }
-
-// The numbers of TagType, and with them which value field is set: 3 plus the number.
-const (
-	tagString = 0
-	tagDouble = 1
-	tagBool   = 2
-	tagLong   = 3
-	tagBinary = 4
-
-	tagValue = 3
-)
-
-// appendTag writes a Tag. Jaeger has no lists and maps; they become JSON text.
-func appendTag(dst []byte, key string, v attribute.Value) []byte {
-	switch v.Type() {
-	case attribute.BOOL:
-		dst = appendTagHead(dst, key, tagBool)
-		dst = appendThriftBool(dst, tagValue+tagBool, v.AsBool())
-	case attribute.INT64:
-		dst = appendTagHead(dst, key, tagLong)
-		dst = appendThriftI64(dst, tagValue+tagLong, v.AsInt64())
-	case attribute.FLOAT64:
-		dst = appendTagHead(dst, key, tagDouble)
-		dst = appendThriftDouble(dst, tagValue+tagDouble, v.AsFloat64())
-	case attribute.BYTESLICE:
-		dst = appendTagHead(dst, key, tagBinary)
-		dst = appendThriftString(dst, tagValue+tagBinary, v.AsByteSlice())
-	case attribute.STRING:
-		return appendStringTag(dst, key, v.AsString())
-	default:
-		return appendStringTag(dst, key, v.String())
-	}
-	return append(dst, thriftStop)
-}
-
-func appendStringTag(dst []byte, key, value string) []byte {
-	dst = appendTagHead(dst, key, tagString)
-	dst = appendThriftString(dst, tagValue+tagString, text(value))
-	return append(dst, thriftStop)
-}
-
-func appendTagHead(dst []byte, key string, kind int32) []byte {
-	dst = appendThriftString(dst, 1, text(key))
-	return appendThriftI32(dst, 2, kind)
-}
-
-// micros returns t as Jaeger has it: microseconds since 1970, in a number that is unsigned
-// everywhere but in Thrift.
-func micros(t time.Time) int64 { return max(t.UnixMicro(), 0) }
-
-func highHalf(id trace.TraceID) int64 { return int64(binary.BigEndian.Uint64(id[:8])) }
-func lowHalf(id trace.TraceID) int64  { return int64(binary.BigEndian.Uint64(id[8:])) }
-
-// spanNumber returns the span ID as Jaeger's Thrift has it. The zero ID, no parent, is 0.
-func spanNumber(id trace.SpanID) int64 { return int64(binary.BigEndian.Uint64(id[:])) }

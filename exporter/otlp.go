@@ -21,12 +21,12 @@ import (
 	"github.com/meshtrace/meshtrace/internal/sdkseam"
 )
 
-const contentTypeOTLP = "application/x-protobuf"
-
 // otlp writes ExportTraceServiceRequest messages.
 type otlp struct{}
 
-func (otlp) contentType() string { return contentTypeOTLP }
+func (otlp) contentType() string { return "application/x-protobuf" }
+
+func (otlp) rejected(answer []byte) (int, string) { return parsePartialSuccess(answer) }
 
 // appendBatch writes the resource once, and each scope once with all of its spans. The lengths of
 // what holds the spans are computed first: a megabyte is not to be moved to make room for them.

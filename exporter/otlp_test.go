@@ -215,11 +215,15 @@ func wantValue(v attribute.Value) *commonpb.AnyValue {
 
 // decodeOTLP returns the spans of a request as OpenTelemetry's own types have them, or none if it
 // is malformed.
-func decodeOTLP(body []byte) (spans tracetest.SpanStubs) {
+func decodeOTLP(body []byte) tracetest.SpanStubs {
 	var req coltrace.ExportTraceServiceRequest
 	if proto.Unmarshal(body, &req) != nil {
 		return nil
 	}
+	return stubsOf(&req)
+}
+
+func stubsOf(req *coltrace.ExportTraceServiceRequest) (spans tracetest.SpanStubs) {
 	for _, rs := range req.ResourceSpans {
 		for _, ss := range rs.ScopeSpans {
 			for _, s := range ss.Spans {

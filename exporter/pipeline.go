@@ -242,7 +242,7 @@ func (p *pipeline) end() {
 	p.age.Stop()
 	p.pause.timer.Stop()
 	p.answer()
-	p.poster.disconnect()
+	p.poster.close()
 }
 
 // giveUp drops the queue.

@@ -1,6 +1,6 @@
 package exporter
 
-// One batch over HTTP: request and response.
+// One batch to its destination: connection, request, response.
 
 import (
 	"context"
@@ -17,9 +17,10 @@ import (
 // poster posts batches to one destination.
 type poster struct {
 	client  *http.Client
-	own     *http.Transport // the client's, if the settings have none
-	url     string          // for requests
-	shown   string          // for people: without credentials and query
+	own     *transport // the client's, if the settings have none
+	call    call
+	url     string // for requests
+	shown   string // for people: without credentials and query
 	header  http.Header
 	host    string // the Host header, if the settings override it
 	gzip    bool
@@ -37,9 +38,18 @@ type delivery struct {
 	err        error         // nil if all is well
 }
 
+// reject notes that an accepting server did not want some of the spans.
+func (d *delivery) reject(spans int, message string) {
+	if spans > 0 {
+		d.rejected = spans
+		d.err = fmt.Errorf("the server rejected %d spans%s", spans, quoteAnswer([]byte(message)))
+	}
+}
+
 func newPoster(cfg Config, dest destination) *poster {
 	p := &poster{
 		client:  &http.Client{Transport: cfg.Transport, CheckRedirect: noRedirect},
+		call:    dest.call,
 		url:     dest.url.String(),
 		shown:   dest.shown(),
 		header:  http.Header{"User-Agent": {userAgent}},
@@ -48,7 +58,7 @@ func newPoster(cfg Config, dest destination) *poster {
 		bodies:  make(bodies, cfg.Queue.InFlight),
 	}
 	if cfg.Transport == nil {
-		p.own = newTransport(cfg)
+		p.own = newTransport(cfg, dest.call.protocols(dest.url.Scheme))
 		p.client.Transport = p.own
 	}
 	if dest.user != nil {
@@ -59,29 +69,11 @@ func newPoster(cfg Config, dest destination) *poster {
 	}
 	p.host = p.header.Get("Host")
 	p.header.Del("Host")
-	p.header.Set("Content-Type", dest.protocol.contentType())
-	p.header.Del("Content-Encoding")
-	if p.gzip {
-		p.header.Set("Content-Encoding", "gzip")
-	}
+	p.call.complete(p.header, cfg, dest.protocol)
 	return p
 }
 
 const userAgent = "meshtrace-go"
-
-// newTransport returns a transport of the exporter's own: requests of [http.DefaultTransport] might
-// be traced, and theirs are not to wait for ours.
-func newTransport(cfg Config) *http.Transport {
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		TLSClientConfig:        cfg.TLS.Clone(),
-		TLSHandshakeTimeout:    cfg.Timeout,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConnsPerHost:    cfg.Queue.InFlight,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: maxAnswer,
-	}
-}
 
 // noRedirect keeps the client from following redirects: it would send our headers, and the users'
 // spans, to a place that nobody configured.
@@ -91,7 +83,7 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 func (p *poster) deliver(ctx context.Context, proto protocol, b *batch) delivery {
 	buf := p.bodies.get()
 	defer p.bodies.put(buf)
-	d := p.post(ctx, buf, buf.fill(proto, b, p.gzip))
+	d := p.post(ctx, proto, buf, p.call.fill(buf, proto, b, p.gzip))
 	d.batch = b
 	d.rejected = min(d.rejected, b.spans)
 	if d.err != nil {
@@ -103,7 +95,7 @@ func (p *poster) deliver(ctx context.Context, proto protocol, b *batch) delivery
 // maxAnswer is how much of a response is read. A server has at most a sentence to say.
 const maxAnswer = 64 << 10
 
-func (p *poster) post(ctx context.Context, buf *body, content []byte) delivery {
+func (p *poster) post(ctx context.Context, proto protocol, buf *body, content []byte) delivery {
 	limited, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("no answer within %v", p.timeout))
 	defer cancel()
 	req, err := p.request(limited, buf, content)
@@ -113,11 +105,10 @@ func (p *poster) post(ctx context.Context, buf *body, content []byte) delivery {
 	if p.broken.Swap(false) {
 		p.disconnect() // a connection of HTTP/2 would outlive any number of timeouts
 	}
-	resp, err := p.client.Do(req)
+	d, err := p.exchange(req, proto)
 	switch {
 	case err == nil:
-		defer resp.Body.Close()
-		return p.read(resp)
+		return d
 	case ctx.Err() != nil:
 		return delivery{outcome: abandoned, err: context.Cause(ctx)}
 	case limited.Err() != nil:
@@ -127,21 +118,14 @@ func (p *poster) post(ctx context.Context, buf *body, content []byte) delivery {
 	return delivery{outcome: failed, err: withoutURL(err)}
 }
 
-// read returns what a response says.
-func (*poster) read(resp *http.Response) delivery {
-	// Read to the end, so that the connection can be used again. An answer that breaks off
-	// still has its status.
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	d := delivery{outcome: outcomeOf(resp.StatusCode), retryAfter: retryAfter(resp.Header, time.Now())}
-	if d.outcome != accepted {
-		d.err = fmt.Errorf("status %d%s", resp.StatusCode, quoteAnswer(answer))
-		return d
+// exchange sends req and reads the response. The error says that there was none.
+func (p *poster) exchange(req *http.Request, proto protocol) (delivery, error) {
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return delivery{}, err
 	}
-	if rejected, message := partialSuccess(resp.Header, answer); rejected > 0 {
-		d.rejected = rejected
-		d.err = fmt.Errorf("the server rejected %d spans%s", rejected, quoteAnswer([]byte(message)))
-	}
-	return d
+	defer resp.Body.Close()
+	return p.call.read(resp, proto)
 }
 
 // request returns the request for content, which is in buf. The transport may ask for the body
@@ -179,5 +163,12 @@ func quoteAnswer(answer []byte) string {
 func (p *poster) disconnect() {
 	if p.own != nil { // the settings' transport has other users
 		p.own.CloseIdleConnections()
+	}
+}
+
+// close lets go of all connections.
+func (p *poster) close() {
+	if p.own != nil {
+		p.own.close()
 	}
 }

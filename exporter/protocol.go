@@ -1,6 +1,6 @@
 package exporter
 
-// What a wire format has to do.
+// What a wire format has to do, and what a call that carries it to a server.
 
 import (
 	"encoding/binary"
@@ -13,7 +13,7 @@ import (
 
 // A protocol writes spans in one wire format. Its methods are safe for concurrent use.
 type protocol interface {
-	// contentType of a request body.
+	// contentType of a body that is posted as it is.
 	contentType() string
 
 	// appendSpan appends the encoding of one span, such that encoded spans can stand one
@@ -23,15 +23,26 @@ type protocol interface {
 	// appendBatch appends the body of a request: what the spans have in common, and the
 	// spans.
 	appendBatch(dst []byte, b *batch) []byte
+
+	// rejected returns how many spans a server that has accepted the request did not want, by
+	// its answer, and why.
+	rejected(answer []byte) (spans int, message string)
 }
 
-// partialSuccess returns how many spans an accepting server has rejected, and why. Only OTLP can
-// say that; anything else is no protobuf.
-func partialSuccess(h http.Header, answer []byte) (rejected int, message string) {
-	if !strings.HasPrefix(h.Get("Content-Type"), contentTypeOTLP) {
-		return 0, ""
-	}
-	return parsePartialSuccess(answer)
+// A call is how the body of a protocol goes to a server in a POST, and what the response means.
+// Its methods are safe for concurrent use.
+type call interface {
+	// protocols returns the versions of HTTP that it needs for a scheme, or nil for any.
+	protocols(scheme string) *http.Protocols
+
+	// complete sets the headers that are the call's own, over those of the settings.
+	complete(h http.Header, cfg Config, p protocol)
+
+	// fill writes the request for a batch into b and returns it.
+	fill(b *body, p protocol, of *batch, packed bool) []byte
+
+	// read returns what a response says. The error is that it broke off before it said anything.
+	read(resp *http.Response, p protocol) (delivery, error)
 }
 
 // text returns s as valid UTF-8. One span with a byte from a hostile URL in an attribute would make

@@ -47,7 +47,7 @@ func FuzzJaeger(f *testing.F) {
 // come of them.
 func checkJaeger(t *testing.T, records ...*sdkseam.Record) {
 	t.Helper()
-	got, err := readBatch(exporter.EncodeJaeger(records...))
+	got, err := readBatch(exporter.EncodeJaegerThrift(records...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,20 +107,25 @@ func wantJaegerSpan(r *sdkseam.Record) *jaeger.Span {
 		})
 	}
 	for _, e := range r.Events {
-		fields := e.Attributes[:len(e.Attributes):len(e.Attributes)]
-		named := false
-		for _, kv := range fields {
-			named = named || kv.Key == "event"
-		}
-		if !named {
-			fields = append(fields, attribute.String("event", e.Name))
-		}
-		if e.DroppedAttributeCount > 0 {
-			fields = append(fields, attribute.Int("otel.event.dropped_attributes_count", e.DroppedAttributeCount))
-		}
-		s.Logs = append(s.Logs, &jaeger.Log{Timestamp: max(e.Time.UnixMicro(), 0), Fields: wantTags(fields)})
+		s.Logs = append(s.Logs, &jaeger.Log{Timestamp: max(e.Time.UnixMicro(), 0), Fields: wantTags(wantEventTags(e))})
 	}
 	return s
+}
+
+// wantEventTags returns what an event says.
+func wantEventTags(e sdktrace.Event) []attribute.KeyValue {
+	tags := e.Attributes[:len(e.Attributes):len(e.Attributes)]
+	named := false
+	for _, kv := range tags {
+		named = named || kv.Key == "event"
+	}
+	if !named {
+		tags = append(tags, attribute.String("event", e.Name))
+	}
+	if e.DroppedAttributeCount > 0 {
+		tags = append(tags, attribute.Int("otel.event.dropped_attributes_count", e.DroppedAttributeCount))
+	}
+	return tags
 }
 
 // wantSpanTags returns what Jaeger has no field for.
@@ -199,7 +204,7 @@ func decodeJaeger(body []byte) (spans tracetest.SpanStubs) {
 			Resource:    res,
 		}
 		for _, tag := range s.Tags {
-			stubTag(&stub, tag)
+			stubTag(&stub, attrOf(tag))
 		}
 		for _, l := range s.Logs {
 			stub.Events = append(stub.Events, jaegerEvent(l))
@@ -222,8 +227,8 @@ func jaegerContext(high, low, span int64) trace.SpanContext {
 }
 
 // stubTag puts a tag where OpenTelemetry has a place for it.
-func stubTag(stub *tracetest.SpanStub, tag *jaeger.Tag) {
-	switch text := tag.GetVStr(); tag.Key {
+func stubTag(stub *tracetest.SpanStub, tag attribute.KeyValue) {
+	switch text := tag.Value.AsString(); tag.Key {
 	case "span.kind":
 		for kind := trace.SpanKindServer; kind <= trace.SpanKindConsumer; kind++ {
 			if kind.String() == text {
@@ -239,20 +244,24 @@ func stubTag(stub *tracetest.SpanStub, tag *jaeger.Tag) {
 	case "otel.status_description":
 		stub.Status.Description = text
 	default:
-		stub.Attributes = append(stub.Attributes, attrOf(tag))
+		stub.Attributes = append(stub.Attributes, tag)
 	}
 }
 
 func jaegerEvent(l *jaeger.Log) sdktrace.Event {
 	e := sdktrace.Event{Time: time.UnixMicro(l.Timestamp)}
 	for _, tag := range l.Fields {
-		if tag.Key == "event" {
-			e.Name = tag.GetVStr()
-		} else {
-			e.Attributes = append(e.Attributes, attrOf(tag))
-		}
+		eventTag(&e, attrOf(tag))
 	}
 	return e
+}
+
+func eventTag(e *sdktrace.Event, tag attribute.KeyValue) {
+	if tag.Key == "event" {
+		e.Name = tag.Value.AsString()
+	} else {
+		e.Attributes = append(e.Attributes, tag)
+	}
 }
 
 func attrOf(tag *jaeger.Tag) attribute.KeyValue {

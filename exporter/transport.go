@@ -1,0 +1,84 @@
+package exporter
+
+// The exporter's own transport, and its connections.
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A transport is the exporter's own: requests of [http.DefaultTransport] might be traced, and theirs
+// are not to wait for ours. It can also close every connection.
+type transport struct {
+	*http.Transport
+	dialer net.Dialer
+
+	mu     sync.Mutex
+	open   map[*connection]struct{}
+	closed bool
+}
+
+func newTransport(cfg Config, protocols *http.Protocols) *transport {
+	t := &transport{open: make(map[*connection]struct{})}
+	t.Transport = &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            t.dial,
+		TLSClientConfig:        cfg.TLS.Clone(),
+		TLSHandshakeTimeout:    cfg.Timeout,
+		Protocols:              protocols,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    cfg.Queue.InFlight,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: maxAnswer,
+	}
+	if protocols != nil && protocols.UnencryptedHTTP2() {
+		t.Transport.Proxy = nil // those of the environment speak HTTP/1
+	}
+	return t
+}
+
+func (t *transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := t.dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		conn.Close()
+		return nil, net.ErrClosed
+	}
+	c := &connection{conn, t}
+	t.open[c] = struct{}{}
+	return c, nil
+}
+
+// close closes all connections, for good. A connection of HTTP/2 is not idle for a while after its
+// last request was cancelled, and if its server reads no more, for ever; then
+// CloseIdleConnections would leave it open.
+func (t *transport) close() {
+	t.CloseIdleConnections()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for c := range t.open {
+		c.Conn.Close()
+	}
+	clear(t.open)
+}
+
+// A connection is known to its transport until it is closed.
+type connection struct {
+	net.Conn
+	transport *transport
+}
+
+func (c *connection) Close() error {
+	c.transport.mu.Lock()
+	delete(c.transport.open, c)
+	c.transport.mu.Unlock()
+	return c.Conn.Close()
+}
