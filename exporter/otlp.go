@@ -82,7 +82,7 @@ func appendScope(dst []byte, field protowire.Number, s instrumentation.Scope) []
 
 // appendSpan writes one ScopeSpans.spans field.
 func (otlp) appendSpan(dst []byte, r *sdkseam.Record) []byte {
-	dst, span := openMessage(dst, 2)
+	dst, span := openLongMessage(dst, 2)
 	dst = appendSpanContext(dst, r.SpanContext)
 	if r.Parent.SpanID().IsValid() {
 		id := r.Parent.SpanID()
@@ -104,7 +104,7 @@ func (otlp) appendSpan(dst []byte, r *sdkseam.Record) []byte {
 	dst = appendCount(dst, 14, r.DroppedLinks)
 	dst = appendStatus(dst, r.Status)
 	dst = appendFixed32(dst, 16, spanFlags(r.SpanContext, r.Parent))
-	return closeMessage(dst, span)
+	return closeLongMessage(dst, span)
 }
 
 // spanKind returns the number of a kind, which is the same in OTLP. A kind that does not exist is
@@ -185,8 +185,13 @@ func appendKeyValues(dst []byte, field protowire.Number, attrs []attribute.KeyVa
 }
 
 func appendKeyValue(dst []byte, field protowire.Number, kv *attribute.KeyValue) []byte {
-	if kv.Value.Type() == attribute.STRING && len(kv.Key)+len(kv.Value.AsString()) <= maxShortPair {
-		if pair := appendShortPair(dst, field, string(kv.Key), kv.Value.AsString()); isASCII(pair[len(dst):]) {
+	switch kv.Value.Type() {
+	case attribute.STRING:
+		if pair, ok := appendShortText(dst, field, string(kv.Key), kv.Value.AsString()); ok {
+			return pair
+		}
+	case attribute.INT64:
+		if pair, ok := appendShortNumber(dst, field, string(kv.Key), kv.Value.AsInt64()); ok {
 			return pair
 		}
 	}
@@ -196,19 +201,41 @@ func appendKeyValue(dst []byte, field protowire.Number, kv *attribute.KeyValue) 
 	return closeMessage(dst, pair)
 }
 
-// maxShortPair is how long a key and its text may be together for all lengths to take one byte.
-const maxShortPair = 0x7f - 6
+// Nearly all attributes are short texts and numbers. What follows is appendKeyValue for them: three
+// messages in one step, at a third of the cost (BenchmarkAppendSpan).
 
-// appendShortPair is appendKeyValue for a short text, as nearly all attributes are: three messages
-// in one step, at a third of the cost (BenchmarkAppendSpan). If the texts are ASCII, which makes
-// them valid, all that it appends is.
-func appendShortPair(dst []byte, field protowire.Number, key, value string) []byte {
-	const keyTag, valueTag, stringTag = 1<<3 | 2, 2<<3 | 2, 1<<3 | 2
-	dst = appendField(dst, field, protowire.BytesType)
-	dst = append(dst, byte(len(key)+len(value)+6), keyTag, byte(len(key)))
+const (
+	maxShort = 0x7f // a length up to this takes one byte
+
+	keyTag    = 1<<3 | 2 // KeyValue.key
+	valueTag  = 2<<3 | 2 // KeyValue.value
+	stringTag = 1<<3 | 2 // AnyValue.string_value
+	intTag    = 3<<3 | 0 // AnyValue.int_value
+)
+
+// appendShortText returns false, and dst as it was, if a length takes more than one byte, or a text
+// is not ASCII and so may not be valid. It looks at the texts and not at what it has written: to read
+// what was just stored by the byte, a word at a time, takes longer than all the rest.
+func appendShortText(dst []byte, field protowire.Number, key, value string) ([]byte, bool) {
+	if len(key)+len(value) > maxShort-6 || !isASCII(key) || !isASCII(value) {
+		return dst, false
+	}
+	dst = append(dst, byte(field)<<3|2, byte(len(key)+len(value)+6), keyTag, byte(len(key)))
 	dst = append(dst, key...)
 	dst = append(dst, valueTag, byte(len(value)+2), stringTag, byte(len(value)))
-	return append(dst, value...)
+	return append(dst, value...), true
+}
+
+// appendShortNumber is the same for a number.
+func appendShortNumber(dst []byte, field protowire.Number, key string, value int64) ([]byte, bool) {
+	size := 1 + protowire.SizeVarint(uint64(value))
+	if len(key)+size > maxShort-4 || !isASCII(key) {
+		return dst, false
+	}
+	dst = append(dst, byte(field)<<3|2, byte(len(key)+size+4), keyTag, byte(len(key)))
+	dst = append(dst, key...)
+	dst = append(dst, valueTag, byte(size), intTag)
+	return protowire.AppendVarint(dst, uint64(value)), true
 }
 
 // appendValue writes an AnyValue. An empty value is an AnyValue without a field.

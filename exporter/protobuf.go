@@ -22,23 +22,37 @@ func appendLength(dst []byte, field protowire.Number, n int) []byte {
 // openMessage begins a field that holds a message. It leaves one byte for the length, which most
 // messages of ours need, and returns where the content begins, for closeMessage.
 func openMessage(dst []byte, field protowire.Number) ([]byte, int) {
-	dst = appendField(dst, field, protowire.BytesType)
-	dst = append(dst, 0)
+	dst = append(dst, byte(field)<<3|byte(protowire.BytesType), 0)
 	return dst, len(dst)
 }
 
-// closeMessage fills in the length. A message of 128 bytes or more is moved to make room for it:
-// cheaper than to compute every length before.
+// closeMessage fills in the length.
 func closeMessage(dst []byte, start int) []byte {
-	n := len(dst) - start
-	if n < 0x80 {
+	if n := len(dst) - start; n < 0x80 {
 		dst[start-1] = byte(n)
 		return dst
 	}
-	more := protowire.SizeVarint(uint64(n)) - 1
-	dst = slices.Grow(dst, more)[:len(dst)+more]
-	copy(dst[start+more:], dst[start:start+n])
-	protowire.AppendVarint(dst[:start-1], uint64(n))
+	return closeLength(dst, start, 1)
+}
+
+// openLongMessage leaves two bytes for the length: a span's is nearly always from 128 to 16383.
+func openLongMessage(dst []byte, field protowire.Number) ([]byte, int) {
+	dst = append(dst, byte(field)<<3|byte(protowire.BytesType), 0, 0)
+	return dst, len(dst)
+}
+
+// closeLongMessage fills in the length.
+func closeLongMessage(dst []byte, start int) []byte { return closeLength(dst, start, 2) }
+
+// closeLength writes the length of what is behind start into the bytes that were left before it. If
+// it needs fewer or more of them, the content is moved: cheaper than to compute every length before.
+func closeLength(dst []byte, start, left int) []byte {
+	n := len(dst) - start
+	if move := protowire.SizeVarint(uint64(n)) - left; move != 0 {
+		dst = slices.Grow(dst, max(move, 0))[:len(dst)+move]
+		copy(dst[start+move:], dst[start:start+n])
+	}
+	protowire.AppendVarint(dst[:start-left], uint64(n))
 	return dst
 }
 

@@ -3,7 +3,6 @@ package exporter
 // What a wire format has to do, and what a call that carries it to a server.
 
 import (
-	"encoding/binary"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -54,19 +53,27 @@ func text(s string) string {
 	return strings.ToValidUTF8(s, "\ufffd")
 }
 
-// isASCII reports whether b is ASCII, which is valid UTF-8.
-func isASCII(b []byte) bool {
+// isASCII reports whether s is ASCII, which is valid UTF-8. It looks at eight bytes at once, the last
+// of them twice if need be.
+func isASCII(s string) bool {
 	const high = 0x8080808080808080 // the bits that ASCII has not
-	for len(b) >= 8 {
-		if binary.LittleEndian.Uint64(b)&high != 0 {
-			return false
+	if len(s) < 8 {
+		var all byte
+		for i := range len(s) {
+			all |= s[i]
 		}
-		b = b[8:]
+		return all < utf8.RuneSelf
 	}
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
+	all := word(s[len(s)-8:])
+	for ; len(s) > 8; s = s[8:] {
+		all |= word(s)
 	}
-	return true
+	return all&high == 0
+}
+
+// word returns the first eight bytes of s.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
