@@ -24,8 +24,7 @@ type pipeline struct {
 	maxBytes  int // of a batch: Batch.MaxBytes, or less if the server has refused that much
 	reporter  reporter
 
-	age   *time.Timer // when the oldest span not yet sent has waited long enough
-	aging bool
+	age *time.Timer // when the oldest span not yet sent has waited long enough
 }
 
 func newPipeline(e *Exporter) *pipeline {
@@ -75,6 +74,10 @@ func (p *pipeline) run(ctx context.Context) {
 
 // collect moves full chunks, or all, from the shards to the queue. What it leaves begins to age.
 func (p *pipeline) collect(all bool) {
+	if all {
+		p.age.Stop()
+		p.aging.Store(false) // before the shards are asked: a span that comes later begins to age
+	}
 	p.collected = p.collected[:0]
 	for _, s := range p.shards {
 		p.collected = s.take(p.collected, all)
@@ -83,13 +86,8 @@ func (p *pipeline) collect(all bool) {
 		p.enqueue(c)
 	}
 	clear(p.collected)
-	switch {
-	case all:
-		p.age.Stop()
-		p.aging = false
-	case !p.aging:
+	if !all && !p.aging.Swap(true) {
 		p.age.Reset(p.cfg.Batch.MaxAge)
-		p.aging = true
 	}
 }
 

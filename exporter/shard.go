@@ -26,8 +26,8 @@ type shard struct {
 	_ [64]byte // keeps two shards' locks out of one cache line
 }
 
-// add encodes r into the shard, or counts why it can't. It reports whether there is something new
-// to collect: a first span, a full chunk, or no memory for another.
+// add encodes r into the shard, or counts why it can't. It reports whether the pipeline has to know:
+// of a full chunk, of no memory for another, or of a span that nothing else will make it collect.
 func (s *shard) add(e *Exporter, r *sdkseam.Record) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,7 +50,7 @@ func (s *shard) add(e *Exporter, r *sdkseam.Record) bool {
 	case len(c.spans) >= e.memory.chunkSpans, len(c.buf) >= e.memory.chunkBytes-len(c.buf)/len(c.spans):
 		s.seal(c) // one more like these would not fit
 	default:
-		return len(c.spans) == 1
+		return len(s.sealed) > 0 || len(c.spans) == 1 && !e.aging.Load()
 	}
 	return true
 }

@@ -15,8 +15,8 @@ import (
 //
 // Each proxy appends its peer to X-Forwarded-For. So the last entry was written by our peer,
 // which the configuration says is ours; the one before it by that one's peer; and so on.
-func (m *Middleware) clientAddress(r *http.Request) string {
-	client, _ := splitHostPort(r.RemoteAddr)
+func (m *Middleware) clientAddress(r *http.Request, peer string) string {
+	client := peer
 	for hop := 1; hop <= int(m.cfg.TrustedHops); hop++ {
 		address := addressOf(fromEnd(r.Header["X-Forwarded-For"], hop))
 		if address == "" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -69,9 +70,11 @@ func (in *incoming) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyVa
 	if in.route.path != "" {
 		dst = appendRoute(dst, in.route)
 	}
-	dst = appendHostPort(dst, m.host(r), semconv.ServerAddressKey, semconv.ServerPortKey)
-	dst = appendPeer(dst, r.RemoteAddr)
-	if client := m.clientAddress(r); client != "" {
+	host, port := splitHostPort(m.host(r))
+	dst = appendAddress(dst, host, port, semconv.ServerAddressKey, semconv.ServerPortKey)
+	peer, port := splitHostPort(r.RemoteAddr)
+	dst = appendPeer(dst, peer, port)
+	if client := m.clientAddress(r, peer); client != "" {
 		dst = append(dst, semconv.ClientAddress(client))
 	}
 	if agent := r.Header["User-Agent"]; len(agent) > 0 && agent[0] != "" {
@@ -86,18 +89,35 @@ func (in *incoming) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyVa
 	return m.cfg.capture().Request.appendRequest(dst, r.Header)
 }
 
-// appendResponse appends the outcome of a request that was served.
-func (x *exchange) appendResponse(dst []attribute.KeyValue, out outcome) []attribute.KeyValue {
-	dst = appendOutcome(dst, out)
-	dst = appendBodySize(dst, x.responseSize())
-	if x.upload != nil {
-		dst = append(dst, semconv.HTTPRequestBodySize(int(x.requestSize())))
+// ending is a request that was served, as the subject of its span.
+type ending struct {
+	*exchange
+	out       outcome
+	to        route
+	firstByte time.Duration
+}
+
+// endings keeps them for the next request.
+var endings = pool.Pool[ending]{Reset: func(e *ending) bool {
+	*e = ending{}
+	return true
+}}
+
+// AppendAttributes appends what is known of a request once it was served.
+func (e *ending) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
+	if e.to.path != e.route.path {
+		dst = appendRoute(dst, e.to)
 	}
-	if after := x.firstByte(); after > 0 {
-		dst = append(dst, firstByteKey.Float64(milliseconds(after)))
+	dst = appendOutcome(dst, e.out)
+	dst = appendBodySize(dst, e.responseSize())
+	if e.upload != nil {
+		dst = append(dst, semconv.HTTPRequestBodySize(int(e.requestSize())))
 	}
-	if capture := x.m.cfg.capture().Response; len(capture.list) > 0 {
-		dst = capture.appendResponse(dst, x.below.Header())
+	if e.firstByte > 0 {
+		dst = append(dst, firstByteKey.Float64(milliseconds(e.firstByte)))
+	}
+	if capture := e.m.cfg.capture().Response; len(capture.list) > 0 {
+		dst = capture.appendResponse(dst, e.below.Header())
 	}
 	return dst
 }
@@ -238,13 +258,12 @@ func appendProtocol(dst []attribute.KeyValue, version string) []attribute.KeyVal
 }
 
 // appendPeer appends the address at the other end of the connection.
-func appendPeer(dst []attribute.KeyValue, address string) []attribute.KeyValue {
-	return appendHostPort(dst, address, semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey)
+func appendPeer(dst []attribute.KeyValue, host string, port int) []attribute.KeyValue {
+	return appendAddress(dst, host, port, semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey)
 }
 
-// appendHostPort appends the address and, if there is one, the port.
-func appendHostPort(dst []attribute.KeyValue, hostPort string, address, port attribute.Key) []attribute.KeyValue {
-	host, number := splitHostPort(hostPort)
+// appendAddress appends a host and its port, as far as there are such.
+func appendAddress(dst []attribute.KeyValue, host string, number int, address, port attribute.Key) []attribute.KeyValue {
 	if host == "" {
 		return dst
 	}

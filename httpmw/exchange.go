@@ -97,17 +97,16 @@ func (x *exchange) end() {
 
 // describe puts the route and the outcome on the span.
 func (x *exchange) describe(out outcome, to route, thrown any) {
-	attrs := scratches.Get()
-	defer scratches.Put(attrs)
 	if to.path != x.route.path {
 		x.span.SetName(x.m.spanName(x.inner, to))
-		attrs.list = appendRoute(attrs.list, to)
 	}
-	attrs.list = x.appendResponse(attrs.list, out)
+	ended := endings.Get()
+	defer endings.Put(ended)
+	*ended = ending{x, out, to, x.firstByte()}
+	x.span.DescribeBy(ended)
 	if further := x.m.cfg.Attributes; further != nil {
-		attrs.list = append(attrs.list, further(cmp.Or(x.routed.Load(), x.inner))...)
+		x.span.Describe(further(cmp.Or(x.routed.Load(), x.inner)))
 	}
-	x.span.Describe(attrs.list)
 	if out.failed {
 		x.span.SetStatus(codes.Error, out.description)
 	}

@@ -90,7 +90,8 @@ func (p *phases) append(dst []attribute.KeyValue) []attribute.KeyValue {
 	}
 	if p.connections > 0 {
 		dst = append(dst, reusedKey.Bool(p.reused))
-		dst = appendPeer(dst, p.peer)
+		host, port := splitHostPort(p.peer)
+		dst = appendPeer(dst, host, port)
 	}
 	if p.connections > 1 {
 		dst = append(dst, triesKey.Int(p.connections))

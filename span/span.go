@@ -40,7 +40,10 @@ type recording struct {
 	final *finishedSpan // what processors may still read then
 }
 
-var _ sdktrace.ReadWriteSpan = (*recording)(nil)
+var (
+	_ sdktrace.ReadWriteSpan = (*recording)(nil)
+	_ seam.Describer         = (*recording)(nil)
+)
 
 // record is what a span has recorded so far.
 type record struct {
@@ -62,7 +65,9 @@ func (r *record) reset() bool {
 	clear(r.Attrs)
 	clear(r.Events)
 	clear(r.Links)
-	*r = record{Record: sdkseam.Record{Attrs: r.Attrs[:0], Events: r.Events[:0], Links: r.Links[:0]}}
+	attrs, events, links := r.Attrs[:0], r.Events[:0], r.Links[:0]
+	*r = record{}
+	r.Attrs, r.Events, r.Links = attrs, events, links
 	return true
 }
 
@@ -116,6 +121,20 @@ func (s *recording) SetAttributes(attrs ...attribute.KeyValue) {
 	if s.rec != nil {
 		s.setAttributes(s.rec, attrs)
 	}
+}
+
+// DescribeBy sets the attributes that a subject knows, as SetAttributes would.
+func (s *recording) DescribeBy(subject seam.Subject) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rec == nil {
+		return
+	}
+	n := len(s.rec.Attrs)
+	all := subject.AppendAttributes(s.rec.Attrs)
+	s.rec.Attrs = all[:n]
+	s.setAttributes(s.rec, all[n:]) // in place: no attribute comes to lie behind where it is now
+	clear(all[len(s.rec.Attrs):])
 }
 
 func (s *recording) setAttributes(r *record, attrs []attribute.KeyValue) {

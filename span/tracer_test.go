@@ -4,11 +4,13 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/internal/seam"
@@ -440,5 +442,43 @@ func TestChildSpanCount(t *testing.T) {
 				t.Errorf("at the end %d children, after it %d, want %d", got, live.ChildSpanCount(), tt.want)
 			}
 		})
+	}
+}
+
+// A subject that writes into the record itself is worth what SetAttributes would have been.
+func TestDescribeByIsSetAttributes(t *testing.T) {
+	long := strings.Repeat("x", 20)
+	cfg := span.Config{Limits: span.Limits{Attributes: 4, ValueLength: 10}}
+	for rule, attrs := range map[string][]attribute.KeyValue{
+		"nothing":                nil,
+		"new keys":               {attribute.Int("c", 3), attribute.Int("d", 4)},
+		"the last value wins":    {attribute.Int("a", 10), attribute.Int("c", 3), attribute.Int("b", 20)},
+		"without a key":          {attribute.Int("", 1), attribute.Int("c", 3)},
+		"past the limit":         {attribute.Int("c", 3), attribute.Int("d", 4), attribute.Int("e", 5), attribute.Int("a", 10)},
+		"a value past its limit": {attribute.String("a", long), attribute.String("c", long)},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			with := func(describe func(trace.Span)) tracetest.SpanStub {
+				return spanOf(t, cfg, func(s trace.Span) {
+					s.SetAttributes(attribute.Int("a", 1), attribute.Int("b", 2))
+					describe(s)
+					s.SetAttributes(attribute.Int("b", 200))
+				})
+			}
+			want := with(func(s trace.Span) { s.SetAttributes(attrs...) })
+			got := with(func(s trace.Span) { s.(seam.Describer).DescribeBy(&subject{attrs: attrs}) })
+			if diff := cmp.Diff(want.Attributes, got.Attributes, equal); diff != "" || got.DroppedAttributes != want.DroppedAttributes {
+				t.Errorf("%d dropped, want %d\n%s", got.DroppedAttributes, want.DroppedAttributes, diff)
+			}
+		})
+	}
+}
+
+func TestAnEndedSpanAsksNoSubject(t *testing.T) {
+	_, s := newProvider(t, span.Config{}).Tracer("").Start(t.Context(), "test")
+	s.End()
+	var about subject
+	if s.(seam.Describer).DescribeBy(&about); about.asked != 0 {
+		t.Error("asked in vain")
 	}
 }

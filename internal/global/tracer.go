@@ -99,6 +99,15 @@ func (s Span) End() {
 	}
 }
 
+// DescribeBy sets the attributes that a subject knows.
+func (s Span) DescribeBy(subject seam.Subject) {
+	if d, ok := s.Span.(seam.Describer); ok {
+		d.DescribeBy(subject)
+		return
+	}
+	s.SetAttributes(subject.AppendAttributes(nil)...)
+}
+
 // Describe sets attributes. The caller keeps the slice.
 func (s Span) Describe(attrs []attribute.KeyValue) {
 	if !s.copies {

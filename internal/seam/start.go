@@ -34,8 +34,17 @@ type Start struct {
 
 // A Subject is what a span is about.
 type Subject interface {
-	// AppendAttributes appends what is known when the span starts, no key twice.
+	// AppendAttributes appends what is known by now, no key twice.
 	AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue
+}
+
+// A Describer is a [trace.Span] that lets its subject write attributes into the record itself.
+type Describer interface {
+	trace.Span
+
+	// DescribeBy does what SetAttributes does with what s appends. It asks s only if the span
+	// records, and s must not call the span meanwhile.
+	DescribeBy(s Subject)
 }
 
 // A Starter is a [trace.Tracer] that starts a span from a struct. Middlewares use it where
