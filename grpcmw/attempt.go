@@ -108,7 +108,7 @@ func (c *called) startAttempt(ctx context.Context, previous int, began time.Time
 	if t == nil || c.span.Span == nil {
 		return ctx, global.Span{}
 	}
-	ctx, span := t.Start(ctx, seam.Start{
+	ctx, span := t.Start(ctx, &seam.Start{
 		Name:  c.method + " attempt",
 		Kind:  trace.SpanKindClient,
 		Attrs: appendAttempt(nil, c.method, c.to, previous),

@@ -45,7 +45,7 @@ func (c *client) startSpan(d departure) (context.Context, global.Span) {
 	subject := departures.Get()
 	defer departures.Put(subject)
 	*subject = d
-	return t.Start(from.Ctx, seam.Start{
+	return t.Start(from.Ctx, &seam.Start{
 		Name:    d.method,
 		Kind:    trace.SpanKindClient,
 		Parent:  from.Parent,

@@ -68,7 +68,7 @@ func (s *server) startSpan(from caller.Caller, a arrival) (context.Context, glob
 	defer arrivals.Put(subject)
 	*subject = a
 	subject.debugID = from.DebugID
-	return t.Start(from.Ctx, seam.Start{
+	return t.Start(from.Ctx, &seam.Start{
 		Name:    a.name(),
 		Kind:    trace.SpanKindServer,
 		Parent:  from.Parent,

@@ -118,7 +118,7 @@ func (t *Transport) start(req *http.Request) (context.Context, global.Span) {
 	out := outgoings.Get()
 	defer outgoings.Put(out)
 	*out = outgoing{t, req}
-	return tracer.Start(req.Context(), seam.Start{Name: t.spanName(req), Kind: trace.SpanKindClient, Subject: out})
+	return tracer.Start(req.Context(), &seam.Start{Name: t.spanName(req), Kind: trace.SpanKindClient, Subject: out})
 }
 
 // spanName returns the name of req's span: "{method} {template}", or the method alone.

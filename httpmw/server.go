@@ -110,7 +110,7 @@ func (h *handler) start(c caller, r *http.Request) (context.Context, global.Span
 	in := incomings.Get()
 	defer incomings.Put(in)
 	*in = incoming{h.Middleware, r, c.debugID, h.routeBefore(r, t.AsksAttributes())}
-	ctx, span := t.Start(c.ctx, seam.Start{
+	ctx, span := t.Start(c.ctx, &seam.Start{
 		Name:    h.spanName(r, in.route),
 		Kind:    trace.SpanKindServer,
 		Parent:  c.parent,

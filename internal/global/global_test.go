@@ -150,7 +150,7 @@ func TestBothWays(t *testing.T) {
 			}
 			for _, p := range []trace.TracerProvider{tp, plainProvider{tp}} {
 				tracer := global.NewTracers(p, "test").Load()
-				_, sp := tracer.Start(tt.ctx, tt.start)
+				_, sp := tracer.Start(tt.ctx, &tt.start)
 				sp.Describe(attrs)
 				sp.End()
 			}
@@ -185,7 +185,7 @@ func TestSlicesStayTheCallers(t *testing.T) {
 	for _, p := range []trace.TracerProvider{tp, keeper} {
 		attrs := []attribute.KeyValue{attribute.String("a", "b")}
 		tracer := global.NewTracers(p, "test").Load()
-		_, sp := tracer.Start(context.Background(), seam.Start{Name: "x", Attrs: attrs})
+		_, sp := tracer.Start(context.Background(), &seam.Start{Name: "x", Attrs: attrs})
 		attrs[0] = attribute.String("used", "again")
 		sp.End()
 	}

@@ -47,10 +47,10 @@ func (t *Tracer) AsksAttributes() bool {
 	return t.starter == nil || t.starter.AsksAttributes()
 }
 
-// Start starts the span that s describes. The caller keeps the slices of s.
-func (t *Tracer) Start(ctx context.Context, s seam.Start) (context.Context, Span) {
+// Start starts the span that s describes. The caller keeps s and its slices.
+func (t *Tracer) Start(ctx context.Context, s *seam.Start) (context.Context, Span) {
 	if t.starter != nil {
-		ctx, span := t.starter.StartSpan(ctx, s)
+		ctx, span := t.starter.StartSpan(ctx, *s)
 		return ctx, Span{Span: span, copies: true}
 	}
 	if s.Parent.IsValid() && !s.NewRoot {
@@ -62,7 +62,7 @@ func (t *Tracer) Start(ctx context.Context, s seam.Start) (context.Context, Span
 
 // options says what s says by OpenTelemetry's options. Nothing forbids a tracer to keep what it
 // is given, so it gets copies.
-func options(s seam.Start) []trace.SpanStartOption {
+func options(s *seam.Start) []trace.SpanStartOption {
 	opts := append(make([]trace.SpanStartOption, 0, 5), trace.WithSpanKind(s.Kind))
 	attrs := slices.Clone(s.Attrs)
 	if s.Subject != nil {
