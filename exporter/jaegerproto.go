@@ -48,7 +48,7 @@ func appendProtoProcess(dst []byte, field protowire.Number, resource []attribute
 // appendSpan writes one Batch.spans field.
 func (jaegerProto) appendSpan(dst []byte, r *sdkseam.Record) []byte {
 	const childOf, followsFrom, sampled = 0, 1, 1
-	dst, span := openMessage(dst, 1)
+	dst, span := openLongMessage(dst, 1)
 	dst = appendIDs(dst, r.SpanContext)
 	dst = appendString(dst, 3, r.Name)
 	if r.Parent.SpanID().IsValid() { // it comes first: Jaeger takes the first of the same trace for the parent
@@ -67,7 +67,7 @@ func (jaegerProto) appendSpan(dst []byte, r *sdkseam.Record) []byte {
 	for i := range r.Events {
 		dst = appendProtoLog(dst, 9, &r.Events[i])
 	}
-	return closeMessage(dst, span)
+	return closeLongMessage(dst, span)
 }
 
 // appendIDs writes the fields 1 and 2, in which a span and a reference are alike.
@@ -93,8 +93,8 @@ func appendProtoLog(dst []byte, field protowire.Number, e *sdktrace.Event) []byt
 
 // appendProtoTag writes a KeyValue. Jaeger has no lists and maps; they become JSON text.
 func appendProtoTag(dst []byte, field protowire.Number, key string, v attribute.Value) []byte {
-	if v.Type() == attribute.STRING && len(key)+len(v.AsString()) <= maxShortTag {
-		if tag := appendShortTag(dst, field, key, v.AsString()); isASCII(tag[len(dst):]) {
+	if v.Type() == attribute.STRING {
+		if tag, ok := appendShortTag(dst, field, key, v.AsString()); ok {
 			return tag
 		}
 	}
@@ -123,17 +123,16 @@ func appendProtoTag(dst []byte, field protowire.Number, key string, v attribute.
 	return closeMessage(dst, tag)
 }
 
-// maxShortTag is how long a key and its text may be together for all lengths to take one byte.
-const maxShortTag = 0x7f - 4
-
-// appendShortTag is appendProtoTag for a short text, as appendShortPair is for OTLP's.
-func appendShortTag(dst []byte, field protowire.Number, key, value string) []byte {
+// appendShortTag is appendProtoTag for a short text, as appendShortText is for OTLP's.
+func appendShortTag(dst []byte, field protowire.Number, key, value string) ([]byte, bool) {
 	const keyTag, stringTag = 1<<3 | 2, 3<<3 | 2
-	dst = appendField(dst, field, protowire.BytesType)
-	dst = append(dst, byte(len(key)+len(value)+4), keyTag, byte(len(key)))
+	if len(key)+len(value) > maxShort-4 || !isASCII(key) || !isASCII(value) {
+		return dst, false
+	}
+	dst = append(dst, byte(field)<<3|2, byte(len(key)+len(value)+4), keyTag, byte(len(key)))
 	dst = append(dst, key...)
 	dst = append(dst, stringTag, byte(len(value)))
-	return append(dst, value...)
+	return append(dst, value...), true
 }
 
 // lastSecond is the last of the year 9999. A google.protobuf.Timestamp that is later is invalid, and
