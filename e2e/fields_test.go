@@ -24,18 +24,22 @@ var protocols = []struct {
 	keeps    func(jaegertest.Span) jaegertest.Span
 }{
 	{"OTLP over HTTP", otlpEndpoint, func(s jaegertest.Span) jaegertest.Span { return s }},
+	{"OTLP over gRPC", grpcEndpoint, func(s jaegertest.Span) jaegertest.Span { return s }},
 	{"Thrift over HTTP", thriftEndpoint, throughThrift},
+	{"Jaeger's model over gRPC", modelEndpoint, throughModel},
 }
 
 func otlpEndpoint(e jaegertest.Endpoints) string   { return "http://" + e.OTLPHTTP }
+func grpcEndpoint(e jaegertest.Endpoints) string   { return "grpc://" + e.OTLPGRPC }
 func thriftEndpoint(e jaegertest.Endpoints) string { return "jaeger+http://" + e.ThriftHTTP }
+func modelEndpoint(e jaegertest.Endpoints) string  { return "jaeger+grpc://" + e.ModelGRPC }
 
-// throughThrift returns what Jaeger makes of a span that came as Thrift: its model has no place
-// for a scope or a trace state, which become attributes, nor for flags, lists, and attributes of a
-// link; and it counts in microseconds.
+// throughModel returns what Jaeger makes of a span that came in its own model, which has no place for
+// flags, lists, and attributes of a link. Scope and trace state come as attributes, and Jaeger knows
+// them.
 //
 // Spec: OpenTelemetry to Jaeger Transformation, https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/jaeger/
-func throughThrift(s jaegertest.Span) jaegertest.Span {
+func throughModel(s jaegertest.Span) jaegertest.Span {
 	attrs := jaegertest.Attrs{}
 	for key, value := range s.Attrs {
 		attrs[key] = value
@@ -48,28 +52,36 @@ func throughThrift(s jaegertest.Span) jaegertest.Span {
 			attrs[key] = string(text)
 		}
 	}
+	var links []jaegertest.Link
+	for _, l := range s.Links {
+		l.TraceState, l.Flags, l.Attrs = "", 0, jaegertest.Attrs{"opentracing.ref_type": "follows_from"}
+		links = append(links, l)
+	}
+	s.Attrs, s.Flags, s.Links = attrs, 0, links
+	return s
+}
+
+// throughThrift returns what Jaeger makes of a span that came in its model as Thrift. It leaves scope
+// and trace state among the attributes, and counts in microseconds.
+func throughThrift(s jaegertest.Span) jaegertest.Span {
+	s = throughModel(s)
 	add := func(key, value string) {
 		if value != "" {
-			attrs[key] = value
+			s.Attrs[key] = value
 		}
 	}
 	add("otel.scope.name", s.Scope.Name)
 	add("otel.scope.version", s.Scope.Version)
 	add("w3c.tracestate", s.TraceState)
 
-	s.Attrs, s.Scope, s.TraceState, s.Flags = attrs, jaegertest.Scope{}, "", 0
+	s.Scope, s.TraceState = jaegertest.Scope{}, ""
 	s.Start, s.End = s.Start.Truncate(time.Microsecond), s.End.Truncate(time.Microsecond)
 	var events []jaegertest.Event
 	for _, e := range s.Events {
 		e.Time = e.Time.Truncate(time.Microsecond)
 		events = append(events, e)
 	}
-	var links []jaegertest.Link
-	for _, l := range s.Links {
-		l.TraceState, l.Flags, l.Attrs = "", 0, jaegertest.Attrs{"opentracing.ref_type": "follows_from"}
-		links = append(links, l)
-	}
-	s.Events, s.Links = events, links
+	s.Events = events
 	return s
 }
 
