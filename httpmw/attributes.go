@@ -28,19 +28,6 @@ const (
 // debugIDKey is what Jaeger looks for.
 const debugIDKey = attribute.Key("jaeger-debug-id")
 
-// scratch is room to build attributes in. Spans copy what they are given.
-type scratch struct{ list []attribute.KeyValue }
-
-// keptRoom is how many attributes a scratch has room for at the most while it waits: more than
-// a request ever has, unless it captures headers by the dozen.
-const keptRoom = 64
-
-var scratches = pool.Pool[scratch]{Reset: func(s *scratch) bool {
-	clear(s.list) // let the strings go
-	s.list = s.list[:0]
-	return cap(s.list) <= keptRoom
-}}
-
 // incoming is a request to be served, as the subject of its span.
 type incoming struct {
 	m       *Middleware
@@ -122,35 +109,37 @@ func (e *ending) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue
 	return dst
 }
 
-// outgoing is a request to be sent, as the subject of its span.
-type outgoing struct {
-	t   *Transport
-	req *http.Request
-}
-
-// outgoings keeps them for the next request: nobody needs one once the span has started.
-var outgoings = pool.Pool[outgoing]{Reset: func(out *outgoing) bool {
-	*out = outgoing{}
-	return true
-}}
-
 // AppendAttributes appends what is known of a request before it is sent.
-func (out *outgoing) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
-	t, req := out.t, out.req
+func (c *call) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
+	t, req := c.transport, c.req
 	dst = appendMethod(dst, req.Method)
 	dst = append(dst, semconv.URLFull(t.secrets.fullURL(req.URL)))
 	host, port := serverOf(req)
 	dst = append(dst, semconv.ServerAddress(host), semconv.ServerPort(port))
-	if template := templateOf(req.Context()); template != "" {
-		dst = append(dst, semconv.URLTemplate(template))
+	if c.said.template != "" {
+		dst = append(dst, semconv.URLTemplate(c.said.template))
 	}
-	if n := resends(req); n > 0 {
+	if n := c.said.resends(req); n > 0 {
 		dst = append(dst, semconv.HTTPRequestResendCount(n))
 	}
 	if req.ContentLength > 0 {
 		dst = append(dst, semconv.HTTPRequestBodySize(int(req.ContentLength)))
 	}
 	return t.cfg.capture().Request.appendRequest(dst, req.Header)
+}
+
+// endedCall is a request that was sent, as the subject of its span.
+type endedCall call
+
+// AppendAttributes appends what is known of a request once its response was read.
+func (c *endedCall) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
+	dst = appendOutcome(dst, c.out)
+	if c.status != 0 {
+		dst = appendProtocol(dst, c.protocol)
+		dst = append(dst, firstByteKey.Float64(milliseconds(c.answered-c.sent)))
+	}
+	dst = appendBodySize(dst, c.size)
+	return c.phases.append(dst)
 }
 
 // serverOf returns the host of a URL and its port, which the scheme says if the URL does not.

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/internal/global"
 	"github.com/meshtrace/meshtrace/internal/pool"
+	"github.com/meshtrace/meshtrace/internal/seam"
 )
 
 // call is a request under way, until its response has been read.
@@ -20,14 +22,18 @@ import (
 // refers back to the response.
 type call struct {
 	transport *Transport
-	ctx       context.Context // the request's as it was sent, which has the span
 	req       *http.Request   // the caller's
+	said      said            // of it, by its context
+	ctx       context.Context // the one that it is sent with, which has the span
 	span      global.Span
 	meters    *clientMeters // nil if nothing is measured
 	phases    *phases       // nil unless they are asked for
 	sent      time.Duration // when, on clock's scale
+	answered  time.Duration // when the response's header was there
 	status    int           // of the response, 0 while there is none
 	protocol  string
+	out       outcome // when it has ended
+	size      int64   // of the response's body, in bytes
 
 	guarded bool // it has its finalizer
 }
@@ -37,52 +43,57 @@ var calls = pool.Pool[call]{Reset: func(c *call) bool {
 	return true
 }}
 
-// observe returns the call that observes req, which is to be sent with the call's context.
-func (t *Transport) observe(ctx context.Context, req *http.Request) *call {
+// start starts the call that is to send req, and its span, unless nobody would see that.
+func (t *Transport) start(req *http.Request) *call {
 	c := calls.Get()
+	c.transport, c.req, c.ctx, c.meters = t, req, req.Context(), t.meters.Load()
+	if tracer := t.tracers.Load(); tracer != nil {
+		c.said = saidBy(c.ctx)
+		c.ctx, c.span = tracer.Start(c.ctx, &seam.Start{Name: t.spanName(req, c.said.template), Kind: trace.SpanKindClient, Subject: c})
+	}
+	if c.isObserved() {
+		c.observe()
+	}
+	return c
+}
+
+// isObserved reports whether anybody wants to know what becomes of the request.
+func (c *call) isObserved() bool { return c.span.IsRecording() || c.meters != nil }
+
+// observe makes c ready to see what becomes of the request.
+func (c *call) observe() {
 	if !c.guarded {
 		c.guarded = true
 		runtime.SetFinalizer(c, (*call).leak)
 	}
-	c.transport, c.ctx, c.req, c.sent = t, ctx, req, clock()
-	if t.cfg.Phases {
+	if c.transport.cfg.Phases {
 		c.phases = new(phases)
-		c.ctx = c.phases.follow(ctx)
+		c.ctx = c.phases.follow(c.ctx)
 	}
-	return c
+	c.sent = clock()
 }
 
 // receive notes what a round trip returned, and takes the body's place in it. Without a body to
 // wait for, that is the end. The caller must not use c any more.
 func (c *call) receive(resp *http.Response, err error) {
-	if err != nil || resp == nil {
+	switch {
+	case !c.isObserved():
+		c.end(outcome{}, 0)
+		return
+	case err != nil, resp == nil:
 		c.end(sendOutcome(err), 0)
 		return
 	}
+	c.answered = clock()
 	c.status, c.protocol = resp.StatusCode, protocol(resp.ProtoMajor, resp.ProtoMinor)
-	if c.span.IsRecording() {
-		c.describe(resp)
+	if capture := c.transport.cfg.capture().Response; len(capture.list) > 0 && c.span.IsRecording() {
+		c.span.Describe(capture.appendResponse(nil, resp.Header)) // now: the caller may change the header
 	}
 	if resp.Body == nil || resp.Body == http.NoBody {
 		c.end(outcome{}, 0)
 		return
 	}
 	resp.Body = newBody(resp.Body, c)
-}
-
-// describe puts the head of the response on the span.
-func (c *call) describe(resp *http.Response) {
-	attrs := scratches.Get()
-	defer scratches.Put(attrs)
-	out := responseOutcome(c.status)
-	attrs.list = appendOutcome(attrs.list, out)
-	attrs.list = appendProtocol(attrs.list, c.protocol)
-	attrs.list = append(attrs.list, firstByteKey.Float64(milliseconds(clock()-c.sent)))
-	attrs.list = c.transport.cfg.capture().Response.appendResponse(attrs.list, resp.Header)
-	c.span.Describe(attrs.list)
-	if out.failed {
-		c.span.SetStatus(codes.Error, "")
-	}
 }
 
 // end ends the span of a request whose response had a body of the given size in bytes. c is gone
@@ -94,23 +105,15 @@ func (c *call) end(out outcome, size int64) {
 
 // finish is what end does, less giving c back.
 func (c *call) finish(out outcome, size int64) {
+	c.out, c.size = c.outcome(out), size
 	if c.meters != nil {
-		c.meters.end(c, out, size)
+		c.meters.end(c)
 	}
-	if !c.span.IsRecording() {
-		c.span.End()
-		return
-	}
-	attrs := scratches.Get()
-	attrs.list = appendOutcome(attrs.list, out)
-	attrs.list = appendBodySize(attrs.list, size)
-	attrs.list = c.phases.append(attrs.list)
-	if len(attrs.list) > 0 {
-		c.span.Describe(attrs.list)
-	}
-	scratches.Put(attrs)
-	if out.failed {
-		c.span.SetStatus(codes.Error, out.description)
+	if c.span.IsRecording() {
+		c.span.DescribeBy((*endedCall)(c))
+		if c.out.failed {
+			c.span.SetStatus(codes.Error, c.out.description)
+		}
 	}
 	c.span.End()
 }

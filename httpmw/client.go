@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/internal/global"
 	"github.com/meshtrace/meshtrace/internal/seam"
@@ -21,14 +20,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.cfg.Skip != nil && t.cfg.Skip(req) {
 		return t.send(req, req.Context())
 	}
-	ctx, span := t.start(req)
-	meters := t.meters.Load()
-	if !span.IsRecording() && meters == nil { // send the context on, observe nothing
-		defer span.End()
-		return t.send(req, ctx)
-	}
-	c := t.observe(ctx, req)
-	c.span, c.meters = span, meters
+	c := t.start(req)
 	returned := false
 	defer func() {
 		if !returned { // a panic: there is nothing to wait for
@@ -109,21 +101,8 @@ func (t *Transport) CloseIdleConnections() {
 // which is after the connection or the request's context has ended.
 func (t *Transport) Leaked() uint64 { return t.leaked.Load() }
 
-// start starts the request's span, unless nobody would see it.
-func (t *Transport) start(req *http.Request) (context.Context, global.Span) {
-	tracer := t.tracers.Load()
-	if tracer == nil {
-		return req.Context(), global.Span{}
-	}
-	out := outgoings.Get()
-	defer outgoings.Put(out)
-	*out = outgoing{t, req}
-	return tracer.Start(req.Context(), &seam.Start{Name: t.spanName(req), Kind: trace.SpanKindClient, Subject: out})
-}
-
 // spanName returns the name of req's span: "{method} {template}", or the method alone.
-func (t *Transport) spanName(req *http.Request) string {
-	template := templateOf(req.Context())
+func (t *Transport) spanName(req *http.Request, template string) string {
 	if t.cfg.SpanName != nil {
 		return t.cfg.SpanName(req, template)
 	}

@@ -473,10 +473,16 @@ var clientBehaviours = []behaviour{
 		}
 		defer conn.Close()
 		conn.SetDeadline(time.Now().Add(10 * time.Second))
-		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello")
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		back := bufio.NewReader(conn)
+		resp, err := http.ReadResponse(back, nil)
+		if err != nil {
+			s.Fatal(err)
+		}
+		io.WriteString(conn, "hello")
 		conn.(*net.TCPConn).CloseWrite()
-		all, err := io.ReadAll(conn)
-		s.note("%q %v", all, err)
+		all, err := io.ReadAll(back)
+		s.note("%s, then %q %v", resp.Status, all, err)
 	}},
 }
 

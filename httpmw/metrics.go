@@ -76,23 +76,20 @@ func newClientMeters(m metric.Meter) *clientMeters {
 	}
 }
 
-// end measures a request that has ended, and the size of its response's body in bytes.
-func (m *clientMeters) end(c *call, out outcome, size int64) {
+// end measures a request that has ended.
+func (m *clientMeters) end(c *call) {
 	ctx := c.ctx // which carries the span, for exemplars
 	if !m.duration.Enabled(ctx) && !m.request.Enabled(ctx) && !m.response.Enabled(ctx) {
 		return
 	}
-	key := measured{protocol: c.protocol, status: c.status, errorType: out.errorType, template: templateOf(ctx)}
+	key := measured{protocol: c.protocol, status: c.out.status, errorType: c.out.errorType, template: saidBy(ctx).template}
 	key.method, _ = knownMethod(c.req.Method)
 	key.scheme = c.req.URL.Scheme
 	key.host, key.port = serverOf(c.req)
-	if key.errorType == "" {
-		key.errorType = responseOutcome(c.status).errorType
-	}
 	by := m.sets.of(key).record
 	m.duration.Record(ctx, (clock() - c.sent).Seconds(), by...)
 	m.request.Record(ctx, max(c.req.ContentLength, 0), by...)
-	m.response.Record(ctx, size, by...)
+	m.response.Record(ctx, c.size, by...)
 }
 
 // measured is what measurements are told apart by. None of it is what differs with each request.

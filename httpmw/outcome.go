@@ -126,6 +126,16 @@ func responseOutcome(status int) outcome {
 	return outcome{status: status, failed: true, errorType: strconv.Itoa(status)}
 }
 
+// outcome tells how a call ended that has a response: by the response if that was an error, and
+// otherwise by what became of its body. Without a response, end says it all.
+func (c *call) outcome(end outcome) outcome {
+	if answered := responseOutcome(c.status); !end.failed && (answered.failed || end.errorType == "") {
+		return answered
+	}
+	end.status = c.status
+	return end
+}
+
 // sendOutcome tells why a round trip has no response. A caller that gave up itself is not an error.
 func sendOutcome(err error) outcome {
 	if err == nil {
