@@ -15,8 +15,10 @@ import (
 //	propagation.Linkerd().Inject(ctx, &env)
 //	cmd.Env = env
 //
-// A variable's name is that of the header in upper case, and has _ for whatever is neither a
-// letter nor a digit. As os/exec does, Get takes the last of several variables with the same name.
+// A variable's name is that of the header in upper case, has _ for whatever is neither a letter nor
+// a digit, and _ in front of a digit. As os/exec does, Get takes the last of several variables with
+// the same name. Variables with other names are left alone. Everything in the process can read
+// them, and on most systems so can its user's other processes.
 //
 // Spec: OpenTelemetry, Environment Variables as Context Propagation Carriers, https://opentelemetry.io/docs/specs/otel/context/env-carriers/
 type Environ []string
@@ -56,11 +58,11 @@ func (env *Environ) Delete(key string) {
 	*env = kept
 }
 
-// Keys returns the names of all variables.
+// Keys returns the names of all variables that a header may have become.
 func (env *Environ) Keys() []string {
 	keys := make([]string, 0, len(*env))
 	for _, v := range *env {
-		if key, _, ok := strings.Cut(v, "="); ok && key != "" {
+		if key, _, ok := strings.Cut(v, "="); ok && key == variable(key) {
 			keys = append(keys, key)
 		}
 	}
@@ -69,6 +71,9 @@ func (env *Environ) Keys() []string {
 
 // variable returns the name of the variable for a header.
 func variable(key string) string {
+	if key == "" || '0' <= key[0] && key[0] <= '9' {
+		key = "_" + key
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case 'a' <= r && r <= 'z':

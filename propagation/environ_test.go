@@ -37,15 +37,16 @@ func TestEnviron(t *testing.T) {
 }
 
 func TestEnvironGet(t *testing.T) {
-	env := propagation.Environ{"TRACEPARENT=first", "X_B3_SPANID=span", "=C:=C:\\", "BAGGAGE=a=b", "TRACEPARENT=last", "EMPTY=", "AZAZ09__=punctuation"}
+	env := propagation.Environ{"TRACEPARENT=first", "X_B3_SPANID=span", "=C:=C:\\", "BAGGAGE=a=b", "TRACEPARENT=last", "EMPTY=", "AZAZ09__=punctuation", "_0AUTH=digit", "_=underscore", "path=lower", "ProgramFiles(x86)=C", "1=2"}
 	for key, want := range map[string]string{
 		"AZaz09[`": "punctuation", "traceparent": "last", "x-b3-spanid": "span", "X-B3-SpanId": "span", "baggage": "a=b", "empty": "", "absent": "",
+		"0auth": "digit", "": "underscore", "path": "", "1": "",
 	} {
 		if got := env.Get(key); got != want {
 			t.Errorf("Get(%q) = %q, want %q", key, got, want)
 		}
 	}
-	want := []string{"TRACEPARENT", "X_B3_SPANID", "BAGGAGE", "TRACEPARENT", "EMPTY", "AZAZ09__"}
+	want := []string{"TRACEPARENT", "X_B3_SPANID", "BAGGAGE", "TRACEPARENT", "EMPTY", "AZAZ09__", "_0AUTH", "_"}
 	if diff := cmp.Diff(want, env.Keys()); diff != "" {
 		t.Errorf("Keys (-want +got):\n%s", diff)
 	}

@@ -25,6 +25,7 @@ var tracestateTests = []struct {
 	{"empty list members are allowed", []string{"foo=1,,bar=2,"}, "foo=1,,bar=2,", nil},
 	{"white space only is an empty member", []string{" \t , "}, "", nil},
 	{"white space around members is allowed, and goes out as it came", []string{"foo=1 \t , \t bar=2, \t baz=3"}, "foo=1 \t , \t bar=2, \t baz=3", nil},
+	{"white space before the first member", []string{" \t foo=1 \t "}, " \t foo=1 \t ", nil},
 	{"white space may be excluded when headers are combined", []string{" foo=1 ", "\tbar=2\t"}, "foo=1,bar=2", nil},
 
 	{"key: lower case letters, digits, _-*/ and @", []string{"abcdefghijklmnopqrstuvwxyz0123456789_-*/@=1"}, "abcdefghijklmnopqrstuvwxyz0123456789_-*/@=1", nil},
@@ -50,6 +51,7 @@ var tracestateTests = []struct {
 	{"value must not have an equals sign", []string{"foo=bar=baz"}, "", propagation.ErrSyntax},
 	{"value must not be empty", []string{"foo=,bar=3"}, "", propagation.ErrSyntax},
 	{"value must not be missing", []string{"foo"}, "", propagation.ErrSyntax},
+	{"key 1special", []string{"1special=abracadabra"}, "1special=abracadabra", nil},
 	{"value must not have a tab", []string{"foo=a\tb"}, "", propagation.ErrSyntax},
 	{"value must be ASCII", []string{"foo=\u00e9"}, "", propagation.ErrSyntax},
 	{"value of 256 characters", []string{"a=" + strings.Repeat("v", 256)}, "a=" + strings.Repeat("v", 256), nil},
@@ -57,8 +59,10 @@ var tracestateTests = []struct {
 
 	{"only one entry per key: the first is kept", []string{"foo=1,bar=2,foo=3"}, "foo=1,bar=2", nil},
 	{"only one entry per key, over several headers", []string{"foo=1", "foo=2"}, "foo=1", nil},
+	{"only one entry per key, that says the same twice", []string{"foo=1,foo=1"}, "foo=1", nil},
 	{"a key that begins another is another", []string{"foo=1,fo=2"}, "foo=1,fo=2", nil},
 	{"32 list members", []string{members(32, "")}, members(32, ""), nil},
+	{"32 list members over several headers", []string{members(10, ""), memberRange(10, 20), memberRange(20, 30), memberRange(30, 32)}, members(32, ""), nil},
 	{"33 list members", []string{members(33, "")}, "", propagation.ErrTooMany},
 	{"33 list members over several headers", []string{members(32, ""), "foo=1"}, "", propagation.ErrTooMany},
 	{"33 list members of which one is a duplicate", []string{members(32, "") + ",k0=1"}, members(32, ""), nil},
@@ -104,6 +108,11 @@ var printable = func() string {
 	}
 	return " " + s.String()
 }()
+
+// memberRange returns those of the members that members returns.
+func memberRange(from, to int) string {
+	return strings.Join(strings.Split(members(to, ""), ",")[from:], ",")
+}
 
 // members returns a list of n members.
 func members(n int, value string) string {
