@@ -102,17 +102,17 @@ func (p B3) writes() fieldSet {
 	return b3SeveralFields &^ (1 << fieldB3ParentSpanID)
 }
 
-func (B3) read(c carrier) found       { return readB3(c) }
-func (B3Single) read(c carrier) found { return readB3(c) }
+func (B3) read(c carrier) found       { return readB3(&c) }
+func (B3Single) read(c carrier) found { return readB3(&c) }
 
-func readB3(c carrier) found {
+func readB3(c *carrier) found {
 	if got := readB3Single(c); !got.empty() {
 		return got
 	}
 	return readB3Several(c)
 }
 
-func readB3Single(c carrier) found {
+func readB3Single(c *carrier) found {
 	value := c.first(fieldB3)
 	if value == "" {
 		return found{}
@@ -124,7 +124,7 @@ func readB3Single(c carrier) found {
 	return found{sc: sc, decision: decision}
 }
 
-func readB3Several(c carrier) found {
+func readB3Several(c *carrier) found {
 	h := B3Headers{
 		TraceID: c.first(fieldB3TraceID),
 		Sampled: c.first(fieldB3Sampled),
@@ -163,7 +163,7 @@ func (p B3) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 	default:
 		b.values[3] = "0"
 	}
-	b.write(c, fieldB3TraceID, fieldB3SpanID, fieldB3ParentSpanID, fieldB3Sampled, fieldB3Flags)
+	b.write(&c, fieldB3TraceID, fieldB3SpanID, fieldB3ParentSpanID, fieldB3Sampled, fieldB3Flags)
 }
 
 func (p B3Single) write(ctx context.Context, sc trace.SpanContext, c carrier) {
@@ -173,7 +173,7 @@ func (p B3Single) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 		text = appendHex(append(text, '-'), parent[:])
 	}
 	b.add(0, text)
-	b.write(c, fieldB3)
+	b.write(&c, fieldB3)
 }
 
 // parentOf returns the ID of the parent of ctx's span, if the span knows it, as those of

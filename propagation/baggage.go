@@ -43,7 +43,8 @@ var _ otelpropagation.TextMapPropagator = Baggage{}
 
 // Extract returns ctx with the baggage that from holds, or ctx if it holds none.
 func (Baggage) Extract(ctx context.Context, from otelpropagation.TextMapCarrier) context.Context {
-	values := carrierOf(from).values(fieldBaggage)
+	c := carrierOf(from)
+	values := c.values(fieldBaggage)
 	if len(values) == 1 {
 		if ctx, ok := contextWithUnreadBaggage(ctx, values[0]); ok {
 			return ctx
@@ -61,14 +62,14 @@ func (Baggage) Extract(ctx context.Context, from otelpropagation.TextMapCarrier)
 // looked at the request, and it passes.
 func (p Baggage) Inject(ctx context.Context, into otelpropagation.TextMapCarrier) {
 	if c := carrierOf(into); c.writable() {
-		p.write(ctx, trace.SpanContextFromContext(ctx), c)
+		p.write(ctx, trace.SpanContextFromContext(ctx).IsValid(), &c)
 	}
 }
 
 // Fields returns the name of the header that Inject writes.
 func (p Baggage) Fields() []string { return fieldsOf(fieldBaggage).names() }
 
-func (p Baggage) write(ctx context.Context, sc trace.SpanContext, c carrier) {
+func (p *Baggage) write(ctx context.Context, inSpan bool, c *carrier) {
 	if p.Keys == nil {
 		if text := unreadBaggageIn(ctx); text != "" {
 			c.set(fieldBaggage, text)
@@ -82,7 +83,7 @@ func (p Baggage) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 			return
 		}
 	}
-	if sc.IsValid() || p.Keys != nil {
+	if inSpan || p.Keys != nil {
 		c.remove(fieldBaggage)
 	}
 }

@@ -24,7 +24,7 @@ func (b *block) add(i int, text []byte) {
 
 // write writes the values into c, each into the field at its place. Those without a value are
 // removed.
-func (b *block) write(c carrier, fields ...field) {
+func (b *block) write(c *carrier, fields ...field) {
 	for i, f := range fields {
 		if b.values[i] == "" {
 			c.remove(f)

@@ -30,7 +30,7 @@ func carrierOf(c otelpropagation.TextMapCarrier) carrier {
 }
 
 // first returns the first value of f, or "".
-func (c carrier) first(f field) string {
+func (c *carrier) first(f field) string {
 	if c.other != nil {
 		return c.other.Get(f.lower())
 	}
@@ -42,7 +42,7 @@ func (c carrier) first(f field) string {
 
 // only returns the value of f if it has exactly one, otherwise "". A carrier that cannot tell
 // is taken at its word.
-func (c carrier) only(f field) string {
+func (c *carrier) only(f field) string {
 	if c.other != nil {
 		if more, ok := c.other.(otelpropagation.ValuesGetter); ok && len(more.Values(f.lower())) > 1 {
 			return ""
@@ -56,7 +56,7 @@ func (c carrier) only(f field) string {
 }
 
 // values returns all values of f. The slice is the carrier's own.
-func (c carrier) values(f field) []string {
+func (c *carrier) values(f field) []string {
 	if c.other == nil {
 		return c.header[f.canonical()]
 	}
@@ -70,10 +70,10 @@ func (c carrier) values(f field) []string {
 }
 
 // writable reports whether set may be called: a nil http.Header cannot be written.
-func (c carrier) writable() bool { return c.other != nil || c.header != nil }
+func (c *carrier) writable() bool { return c.other != nil || c.header != nil }
 
 // has reports whether f has any value.
-func (c carrier) has(f field) bool {
+func (c *carrier) has(f field) bool {
 	if c.other != nil {
 		return c.other.Get(f.lower()) != ""
 	}
@@ -81,7 +81,7 @@ func (c carrier) has(f field) bool {
 }
 
 // setSlice makes the one value in the slice the only one of f. An http.Header keeps the slice.
-func (c carrier) setSlice(f field, value []string) {
+func (c *carrier) setSlice(f field, value []string) {
 	if c.other != nil {
 		c.other.Set(f.lower(), value[0])
 		return
@@ -90,7 +90,7 @@ func (c carrier) setSlice(f field, value []string) {
 }
 
 // set makes value the only one of f.
-func (c carrier) set(f field, value string) {
+func (c *carrier) set(f field, value string) {
 	if c.other != nil {
 		c.other.Set(f.lower(), value)
 		return
@@ -99,7 +99,7 @@ func (c carrier) set(f field, value string) {
 }
 
 // remove removes f where the carrier can do that, and reports whether f is gone.
-func (c carrier) remove(f field) bool {
+func (c *carrier) remove(f field) bool {
 	if c.other == nil {
 		if c.absent&(1<<f) == 0 {
 			delete(c.header, f.canonical())
@@ -111,7 +111,7 @@ func (c carrier) remove(f field) bool {
 }
 
 // removeNamed removes the field with a name that may be of somebody else's format.
-func (c carrier) removeNamed(name string) {
+func (c *carrier) removeNamed(name string) {
 	switch other := c.other.(type) {
 	case nil:
 		c.header.Del(name)
@@ -123,7 +123,7 @@ func (c carrier) removeNamed(name string) {
 }
 
 // text reports whether c holds text, where gRPC's metadata holds bytes under names in -bin.
-func (c carrier) text() bool {
+func (c *carrier) text() bool {
 	switch c.other.(type) {
 	case nil, otelpropagation.MapCarrier, *Environ:
 		return true
@@ -132,24 +132,23 @@ func (c carrier) text() bool {
 }
 
 // removeAll removes every field of the set.
-func (c carrier) removeAll(set fieldSet) {
+func (c *carrier) removeAll(set fieldSet) {
 	(set &^ c.absent).each(func(f field) { c.remove(f) })
 }
 
-// withAbsent returns c with the knowledge of which fields an http.Header does not have. Most have
-// next to none, and to see that once is cheaper than to look for each.
-func (c carrier) withAbsent() carrier {
+// lookOnce finds out which fields an http.Header does not have. Most have next to none, and to see
+// that once is cheaper than to look for each.
+func (c *carrier) lookOnce() {
 	if c.other == nil && c.absent == 0 {
 		c.absent = everyField &^ c.present()
 	}
-	return c
 }
 
 // lacks reports whether all fields of the set are known not to be there.
-func (c carrier) lacks(set fieldSet) bool { return set&^c.absent == 0 }
+func (c *carrier) lacks(set fieldSet) bool { return set&^c.absent == 0 }
 
 // present returns the fields that have a value.
-func (c carrier) present() (present fieldSet) {
+func (c *carrier) present() (present fieldSet) {
 	if c.other == nil && len(c.header) < fewKeys {
 		for key := range c.header {
 			if f, known := fieldOf(key); known {

@@ -95,7 +95,8 @@ func (o *order) addWriter(p otelpropagation.TextMapPropagator) {
 	case *order:
 		o.writers = append(o.writers, p.writers...)
 	case format:
-		o.writers = append(o.writers, writer{format: p})
+		_, w3c := p.(TraceContext)
+		o.writers = append(o.writers, writer{format: p, w3c: w3c})
 	case Baggage:
 		o.writers = append(o.writers, writer{baggage: &p})
 	default:

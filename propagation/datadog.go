@@ -145,7 +145,7 @@ func (Datadog) read(c carrier) found {
 func (p Datadog) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 	b := new(block)
 	b.addDatadog(sc, decisionFor(ctx, sc))
-	b.write(c, fieldDatadogTraceID, fieldDatadogParentID, fieldDatadogPriority, fieldDatadogTags)
+	b.write(&c, fieldDatadogTraceID, fieldDatadogParentID, fieldDatadogPriority, fieldDatadogTags)
 }
 
 func (b *block) addDatadog(sc trace.SpanContext, decision Decision) {

@@ -154,5 +154,5 @@ func (GRPCTraceBin) write(ctx context.Context, sc trace.SpanContext, c carrier) 
 	} else {
 		b.add(0, append(b.free(), bin...))
 	}
-	b.write(c, fieldGRPCTraceBin)
+	b.write(&c, fieldGRPCTraceBin)
 }

@@ -129,7 +129,7 @@ func (Jaeger) reads() fieldSet {
 func (Jaeger) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 	b := new(block)
 	b.add(0, AppendJaeger(b.free(), sc, decisionFor(ctx, sc)))
-	b.write(c, fieldUberTraceID)
+	b.write(&c, fieldUberTraceID)
 }
 
 // maxDebugID bounds jaeger-debug-id: it becomes an attribute.
@@ -156,7 +156,7 @@ func (Jaeger) read(c carrier) (got found) {
 }
 
 // jaegerBaggage reads uberctx-{key} and list, a value of jaeger-baggage: key=value, key=value.
-func (c carrier) jaegerBaggage(list string) baggage.Baggage {
+func (c *carrier) jaegerBaggage(list string) baggage.Baggage {
 	var kept jaegerBaggage
 	c.uberctx(&kept)
 	for list != "" && !kept.full {
@@ -171,7 +171,7 @@ func (c carrier) jaegerBaggage(list string) baggage.Baggage {
 }
 
 // uberctx adds all headers whose names begin with uberctx-.
-func (c carrier) uberctx(kept *jaegerBaggage) {
+func (c *carrier) uberctx(kept *jaegerBaggage) {
 	const prefix, canonicalPrefix = "uberctx-", "Uberctx-"
 	if c.other != nil {
 		for _, key := range c.other.Keys() {

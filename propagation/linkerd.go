@@ -63,7 +63,7 @@ func (traceContext00) read(c carrier) found {
 	if !strings.HasPrefix(value, "00-") {
 		return found{}
 	}
-	return readTraceContext(c, value)
+	return readTraceContext(&c, value)
 }
 
 // paddedGRPCTraceBin does not read base64 without padding: a proxy that understands it anyway, as
@@ -82,10 +82,10 @@ func (paddedGRPCTraceBin) read(c carrier) found {
 type b3Several struct{ B3 }
 
 func (b3Several) reads() fieldSet      { return b3SeveralFields }
-func (b3Several) read(c carrier) found { return readB3Several(c) }
+func (b3Several) read(c carrier) found { return readB3Several(&c) }
 
 // b3Single reads only the header of B3 that the proxy does not know.
 type b3Single struct{ B3Single }
 
 func (b3Single) reads() fieldSet      { return b3SingleField }
-func (b3Single) read(c carrier) found { return readB3Single(c) }
+func (b3Single) read(c carrier) found { return readB3Single(&c) }

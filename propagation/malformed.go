@@ -8,7 +8,7 @@ var knownFormats = [...]format{
 // removeMalformed removes the fields of the set that are there but say nothing that their format
 // understands. Nobody behind us could do more with them, and Linkerd's proxy loses the connection
 // over some. What can be understood stays: without a span of ours it is not ours to touch.
-func (c carrier) removeMalformed(set fieldSet) {
+func (c *carrier) removeMalformed(set fieldSet) {
 	present := c.present() & set
 	if present == 0 {
 		return
@@ -17,7 +17,7 @@ func (c carrier) removeMalformed(set fieldSet) {
 		if f.reads()&present == 0 {
 			continue
 		}
-		if got := f.read(c); got.empty() {
+		if got := f.read(*c); got.empty() {
 			c.removeAll(f.reads() & traceFields)
 		}
 	}

@@ -155,8 +155,25 @@ const hexDigits = "0123456789abcdef"
 
 // appendHex appends src as lower-case hex digits.
 func appendHex(dst, src []byte) []byte {
-	for _, b := range src {
-		dst = append(dst, hexDigits[b>>4], hexDigits[b&0xf])
-	}
+	n := len(dst)
+	dst = append(dst, "00000000000000000000000000000000"[:2*len(src)]...) // no ID is longer
+	putHex(dst[n:], src)
 	return dst
 }
+
+// putHex writes src as lower-case hex digits to the start of dst.
+func putHex(dst, src []byte) {
+	dst = dst[:2*len(src)]
+	for i, b := range src {
+		digits := hexPairs[b]
+		dst[2*i], dst[2*i+1] = byte(digits>>8), byte(digits)
+	}
+}
+
+// hexPairs holds the two digits of every byte (BenchmarkInject).
+var hexPairs = func() (pairs [256]uint16) {
+	for b := range pairs {
+		pairs[b] = uint16(hexDigits[b>>4])<<8 | uint16(hexDigits[b&0xf])
+	}
+	return pairs
+}()

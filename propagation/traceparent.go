@@ -6,8 +6,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// traceparentLen is the length of a traceparent of version 00.
-const traceparentLen = len("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+// A traceparent of version 00, to be filled in.
+const (
+	traceparentForm = "00-00000000000000000000000000000000-0000000000000000-00"
+	traceparentLen  = len(traceparentForm)
+)
 
 // ParseTraceparent parses the value of a traceparent header. The result is valid and remote.
 //
@@ -71,13 +74,12 @@ func parse00(value string) (sc trace.SpanContext, ok bool) {
 // Spec: W3C Trace Context Level 2, section 3.2, https://www.w3.org/TR/trace-context-2/#traceparent-header
 func AppendTraceparent(dst []byte, sc trace.SpanContext) []byte {
 	traceID, spanID := sc.TraceID(), sc.SpanID()
-	flags := sc.TraceFlags() & knownFlags(0)
-	dst = append(dst, "00-"...)
-	dst = appendHex(dst, traceID[:])
-	dst = append(dst, '-')
-	dst = appendHex(dst, spanID[:])
-	dst = append(dst, '-')
-	return append(dst, hexDigits[flags>>4], hexDigits[flags&0xf])
+	dst = append(dst, traceparentForm...)
+	text := dst[len(dst)-traceparentLen:]
+	putHex(text[3:35], traceID[:])
+	putHex(text[36:52], spanID[:])
+	text[54] = hexDigits[sc.TraceFlags()&knownFlags(0)]
+	return dst
 }
 
 // knownFlags returns the flags that have a meaning in the given version.

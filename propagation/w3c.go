@@ -49,10 +49,10 @@ func (TraceContext) read(c carrier) found {
 	if value == "" {
 		return found{}
 	}
-	return readTraceContext(c, value)
+	return readTraceContext(&c, value)
 }
 
-func readTraceContext(c carrier, traceparent string) found {
+func readTraceContext(c *carrier, traceparent string) found {
 	sc, err := ParseTraceparent(traceparent)
 	if err != nil {
 		return found{}
@@ -80,35 +80,44 @@ func (f *found) addTracestate(values []string) {
 }
 
 func (TraceContext) write(ctx context.Context, sc trace.SpanContext, c carrier) {
+	writeTraceContext(ctx, &sc, &c)
+}
+
+func writeTraceContext(ctx context.Context, sc *trace.SpanContext, c *carrier) {
 	state := tracestateFor(ctx, sc)
-	if c.other == nil {
-		c.setTraceContext(sc, state)
-		return
-	}
-	c.set(fieldTraceparent, string(AppendTraceparent(make([]byte, 0, traceparentLen), sc)))
-	if state != "" || !c.remove(fieldTracestate) {
-		c.set(fieldTracestate, state) // an empty one must be accepted, and is better than a stale one
+	switch {
+	case c.other != nil:
+		c.set(fieldTraceparent, string(AppendTraceparent(make([]byte, 0, traceparentLen), *sc)))
+		if state != "" || !c.remove(fieldTracestate) {
+			c.set(fieldTracestate, state) // an empty one must be accepted, and is better than a stale one
+		}
+	case state == "":
+		c.remove(fieldTracestate)
+		c.header["Traceparent"] = new(traceparentValue).of(sc)
+	default:
+		values := new(struct {
+			traceparent traceparentValue
+			tracestate  [1]string
+		})
+		values.tracestate[0] = state
+		c.header["Traceparent"] = values.traceparent.of(sc)
+		c.header["Tracestate"] = values.tracestate[:]
 	}
 }
 
-// setTraceContext sets both headers with one allocation: the text and the slices that
-// http.Header wants are one object. unsafe.String gives the text away as a string, which is
-// safe because nobody can write to it from here on. It matters to every client request:
-// BenchmarkInject.
-func (c carrier) setTraceContext(sc trace.SpanContext, state string) {
-	block := new(struct {
-		traceparent, tracestate [1]string
-		text                    [traceparentLen]byte
-	})
-	AppendTraceparent(block.text[:0], sc)
-	block.traceparent[0] = unsafe.String(&block.text[0], traceparentLen)
-	c.header["Traceparent"] = block.traceparent[:]
-	if state == "" {
-		c.remove(fieldTracestate)
-		return
-	}
-	block.tracestate[0] = state
-	c.header["Tracestate"] = block.tracestate[:]
+// A traceparentValue is the value of a traceparent header as http.Header wants it, text and slice in
+// one allocation. It matters to every client request: BenchmarkInject.
+type traceparentValue struct {
+	slice [1]string
+	text  [traceparentLen]byte
+}
+
+// of writes the value for sc. unsafe.String gives the text away as a string, which is safe because
+// nobody can write to it from here on.
+func (v *traceparentValue) of(sc *trace.SpanContext) []string {
+	AppendTraceparent(v.text[:0], *sc)
+	v.slice[0] = unsafe.String(&v.text[0], traceparentLen)
+	return v.slice[:]
 }
 
 // A carriedState is a tracestate that trace.TraceState cannot hold.
@@ -122,7 +131,7 @@ type carriedStateKey struct{}
 
 // tracestateFor returns the tracestate to be sent with sc: its own, together with what ctx
 // carries for its trace.
-func tracestateFor(ctx context.Context, sc trace.SpanContext) string {
+func tracestateFor(ctx context.Context, sc *trace.SpanContext) string {
 	carried, ok := ctx.Value(carriedStateKey{}).(carriedState)
 	if !ok || carried.traceID != sc.TraceID() {
 		return sc.TraceState().String()

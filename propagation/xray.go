@@ -140,5 +140,5 @@ func (XRay) read(c carrier) found {
 func (XRay) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 	b := new(block)
 	b.add(0, AppendXRay(b.free(), sc, decisionFor(ctx, sc)))
-	b.write(c, fieldXRay)
+	b.write(&c, fieldXRay)
 }
