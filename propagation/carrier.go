@@ -34,7 +34,10 @@ func (c *carrier) first(f field) string {
 	if c.other != nil {
 		return c.other.Get(f.lower())
 	}
-	if values := c.values(f); len(values) > 0 {
+	if c.absent&(1<<f) != 0 {
+		return ""
+	}
+	if values := c.header[f.canonical()]; len(values) > 0 {
 		return values[0]
 	}
 	return ""

@@ -42,7 +42,7 @@ type rarelyFound struct {
 
 // empty reports whether nothing was found.
 func (f *found) empty() bool {
-	return !f.sc.IsValid() && f.plain()
+	return f.plain() && !f.sc.IsValid()
 }
 
 // plain reports whether the span context is all that was found.

@@ -49,7 +49,8 @@ var (
 // Extract returns ctx with the span context that wins, and with all else that the members find.
 func (o *order) Extract(ctx context.Context, from otelpropagation.TextMapCarrier) context.Context {
 	s := search{carrier: carrierOf(from), goOn: o.linkConflicts}
-	for _, r := range o.readers {
+	for i := range o.readers {
+		r := &o.readers[i]
 		switch {
 		case r.baggage:
 			ctx = Baggage{}.Extract(ctx, from)
@@ -77,7 +78,8 @@ func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) 
 		return trace.SpanContext{}, false
 	}
 	s := search{carrier: carrier{header: h}, goOn: o.linkConflicts}
-	for _, r := range o.readers {
+	for i := range o.readers {
+		r := &o.readers[i]
 		if r.format == nil {
 			continue
 		}
@@ -108,25 +110,27 @@ type search struct {
 	missed  int
 }
 
-// read reads the next format. Most requests that do not have the first two have none at all,
+// read reads the next format. Most requests that do not have the first three have none at all,
 // which shows at one glance at all their headers.
-func (s *search) read(r reader) {
-	if s.missed == 2 {
+func (s *search) read(r *reader) {
+	if s.missed == 3 {
 		s.carrier.lookOnce()
 	}
 	if s.carrier.lacks(r.fields) {
 		return
 	}
 	s.missed++
-	s.add(r.format.read(s.carrier))
+	got := r.format.read(s.carrier)
+	s.add(&got)
 }
 
 // add adds what the next format found.
-func (s *search) add(got found) {
+func (s *search) add(got *found) {
 	switch {
+	case got.empty():
 	case !s.won.sc.IsValid():
 		if got.sc.IsValid() || s.won.empty() {
-			s.won = got
+			s.won = *got
 		}
 	case got.sc.IsValid() && got.sc.TraceID() != s.won.sc.TraceID():
 		s.lost = append(s.lost, trace.Link{SpanContext: got.sc})
@@ -140,7 +144,7 @@ func (s *search) ask(ctx context.Context, p otelpropagation.TextMapPropagator, f
 	before := trace.SpanContextFromContext(ctx)
 	ctx = p.Extract(ctx, from)
 	if after := trace.SpanContextFromContext(ctx); after.IsValid() && !after.Equal(before) {
-		s.add(found{sc: after})
+		s.add(&found{sc: after})
 	}
 	return ctx
 }
