@@ -1,6 +1,7 @@
 // Command profile shows one request through three services and their Linkerd proxies, as one trace.
 //
 //	outside -> frontend -> user-service -> profile-service
+//	          HTTP        HTTP            gRPC
 //
 // Each service stands behind a proxy on both its sides, all of them talk over TCP on loopback, and
 // services and proxies export their spans over OTLP/HTTP to a collector in memory. Then the trace

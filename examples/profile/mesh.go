@@ -11,7 +11,11 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
 	"github.com/meshtrace/meshtrace"
+	"github.com/meshtrace/meshtrace/examples/profile/profilepb"
 	"github.com/meshtrace/meshtrace/internal/linkerd"
 )
 
@@ -26,11 +30,55 @@ type mesh struct {
 
 // A pod is a service with its proxy, which all of its connections go through.
 type pod struct {
-	app, in, out net.Listener
-	network      *http.Transport // the application's: it leads into its own proxy, as iptables does in a cluster
-	proxy        *linkerd.Proxy
-	tracing      *meshtrace.Tracing // nil: the application has none
-	servers      []*http.Server
+	network *network
+	proxy   *linkerd.Proxy
+	tracing *meshtrace.Tracing // nil: the application has none
+
+	app, in, out               net.Listener
+	service, inbound, outbound server // at these, once they are started
+}
+
+// A server is what listens in a pod: an [http.Server], or a [grpcServer].
+type server interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+}
+
+type grpcServer struct{ *grpc.Server }
+
+// Shutdown waits for calls that are under way until ctx is done.
+func (s grpcServer) Shutdown(ctx context.Context) error {
+	defer context.AfterFunc(ctx, s.Stop)()
+	s.GracefulStop()
+	return ctx.Err()
+}
+
+// A network is how an application reaches others: all that it connects to is its own proxy, as
+// iptables see to it in a cluster.
+type network struct {
+	*http.Transport
+	conns []*grpc.ClientConn
+}
+
+// connect returns a connection for calls to the service called name.
+func (n *network) connect(name string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+	conn, err := grpc.NewClient("passthrough:///"+name, append(opts, // there is no DNS here
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // to encrypt is the proxies' business
+		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+			return n.DialContext(ctx, "tcp", addr)
+		}))...)
+	if err == nil {
+		n.conns = append(n.conns, conn)
+	}
+	return conn, err
+}
+
+func (n *network) close() (err error) {
+	n.CloseIdleConnections()
+	for _, conn := range n.conns {
+		err = errors.Join(err, conn.Close())
+	}
+	return err
 }
 
 // newMesh opens the ports of all pods, so that each can be told where the others are.
@@ -46,7 +94,7 @@ func newMesh(names ...string) (*mesh, error) {
 				return nil, errors.Join(err, m.close(context.Background()))
 			}
 		}
-		p.network = throughAddr(p.out.Addr().String())
+		p.network = &network{Transport: throughAddr(p.out.Addr().String())}
 	}
 	return m, nil
 }
@@ -68,7 +116,7 @@ func (m *mesh) addrs() map[string]linkerd.Endpoint {
 }
 
 // start runs the pod called name with app as its application.
-func (m *mesh) start(name string, app http.Handler, proxy linkerd.Config) (err error) {
+func (m *mesh) start(name string, app server, proxy linkerd.Config) (err error) {
 	p := m.pods[name]
 	proxy.App = p.app.Addr().String()
 	proxy.Routes = m.addrs()
@@ -78,27 +126,27 @@ func (m *mesh) start(name string, app http.Handler, proxy linkerd.Config) (err e
 	if p.proxy, err = linkerd.New(proxy); err != nil {
 		return err
 	}
-	p.serve(p.app, app)
-	p.serve(p.in, p.proxy.Inbound())
-	p.serve(p.out, p.proxy.Outbound())
+	p.service, p.inbound, p.outbound = app, linkerd.NewServer(p.proxy.Inbound()), linkerd.NewServer(p.proxy.Outbound())
+	go func() { _ = p.service.Serve(p.app) }()
+	go func() { _ = p.inbound.Serve(p.in) }()
+	go func() { _ = p.outbound.Serve(p.out) }()
 	return nil
-}
-
-func (p *pod) serve(l net.Listener, h http.Handler) {
-	srv := linkerd.NewServer(h)
-	p.servers = append(p.servers, srv)
-	go func() { _ = srv.Serve(l) }()
 }
 
 // startServices runs the three services as s says.
 func startServices(ctx context.Context, s settings) (*mesh, error) {
 	services := []struct {
 		name string
-		app  func(*meshtrace.Tracing, http.RoundTripper) http.Handler
+		app  func(*meshtrace.Tracing, *network) (server, error)
 	}{
-		{"frontend", frontend},
-		{"user-service", userService},
-		{"profile-service", func(t *meshtrace.Tracing, _ http.RoundTripper) http.Handler { return profileService(t, s.fail) }},
+		{"frontend", func(t *meshtrace.Tracing, n *network) (server, error) { return linkerd.NewServer(frontend(t, n)), nil }},
+		{"user-service", func(t *meshtrace.Tracing, n *network) (server, error) {
+			conn, err := connect(t, n, "profile-service")
+			return linkerd.NewServer(userService(t, profilepb.NewProfileServiceClient(conn))), err
+		}},
+		{"profile-service", func(t *meshtrace.Tracing, _ *network) (server, error) {
+			return grpcServer{newProfileService(t, s.fail)}, nil
+		}},
 	}
 	m, err := newMesh(services[0].name, services[1].name, services[2].name)
 	if err != nil {
@@ -109,7 +157,10 @@ func startServices(ctx context.Context, s settings) (*mesh, error) {
 		if p.tracing, err = startTracing(ctx, service.name, s); err != nil {
 			break
 		}
-		app := service.app(p.tracing, p.network)
+		var app server
+		if app, err = service.app(p.tracing, p.network); err != nil {
+			break
+		}
 		if err = m.start(service.name, app, linkerd.Config{Mode: s.mode, Collector: s.proxyEndpoint}); err != nil {
 			break
 		}
@@ -167,24 +218,26 @@ func (m *mesh) each(f func(*pod) error) error {
 	return errors.Join(errs...)
 }
 
-// stop ends what p serves, and every connection of its proxy: the servers at the other end would
-// otherwise wait for more.
+// stop ends what p serves, from the outside in: each server has nobody left that may ask it, and no
+// connection open on which it would wait for more.
 func (p *pod) stop(ctx context.Context) error {
 	var errs []error
-	for _, srv := range p.servers {
-		errs = append(errs, srv.Shutdown(ctx))
-	}
-	for _, l := range []net.Listener{p.app, p.in, p.out} {
-		if l != nil {
-			l.Close() // once more where a server had it
+	shutdown := func(srv server, l net.Listener) {
+		if srv != nil {
+			errs = append(errs, srv.Shutdown(ctx))
+		} else if l != nil {
+			errs = append(errs, l.Close())
 		}
 	}
+	shutdown(p.inbound, p.in)
 	if p.network != nil {
-		p.network.CloseIdleConnections()
+		errs = append(errs, p.network.close())
 	}
+	shutdown(p.outbound, p.out)
 	if p.proxy != nil {
 		errs = append(errs, p.proxy.Flush(ctx))
 		p.proxy.Close()
 	}
+	shutdown(p.service, p.app)
 	return errors.Join(errs...)
 }

@@ -2,39 +2,77 @@ package main
 
 import (
 	"bytes"
-	"io"
+	"context"
 	"net/http"
 	"regexp"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
+	"github.com/meshtrace/meshtrace/examples/profile/profilepb"
+	"github.com/meshtrace/meshtrace/grpcmw"
 	"github.com/meshtrace/meshtrace/httpmw"
 	"github.com/meshtrace/meshtrace/internal/linkerd"
 )
 
-// hop is a service whose author has wrapped its handler and its client, and started nothing. It
-// shows what headers it got, and calls the next service, if there is one.
-func hop(network http.RoundTripper, next string, got chan<- http.Header) http.Handler {
-	client := &http.Client{Transport: httpmw.NewTransport(network, httpmw.ClientConfig{})}
-	return httpmw.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got <- r.Header.Clone()
-		if next == "" {
-			return
+// A hop is a service whose author has added meshtrace to its servers and clients, and started
+// nothing. It shows what headers it got.
+type hop struct {
+	profilepb.UnimplementedProfileServiceServer
+	got  chan<- http.Header
+	next func(context.Context) error // nil: none is called
+}
+
+// ServeHTTP is the service by HTTP.
+func (h hop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.got <- r.Header.Clone()
+	if err := h.next(r.Context()); err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+	}
+}
+
+// GetProfile is the service by gRPC.
+func (h hop) GetProfile(ctx context.Context, _ *profilepb.GetProfileRequest) (*profilepb.Profile, error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	header := make(http.Header)
+	for key, values := range md {
+		header[http.CanonicalHeaderKey(key)] = values
+	}
+	h.got <- header
+	return &profilepb.Profile{}, nil
+}
+
+// startHops runs three of them: a calls b by HTTP, and b calls c by gRPC.
+func startHops(t *testing.T, mode linkerd.Mode, collector string) (*mesh, <-chan http.Header) {
+	t.Helper()
+	m, err := newMesh("a", "b", "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan http.Header, len(m.names))
+	client := &http.Client{Transport: httpmw.NewTransport(m.pods["a"].network, httpmw.ClientConfig{})}
+	conn, err := m.pods["b"].network.connect("c", grpcmw.Client(grpcmw.ClientConfig{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	profiles := profilepb.NewProfileServiceClient(conn)
+	c := grpc.NewServer(grpcmw.Server(grpcmw.Config{}))
+	profilepb.RegisterProfileServiceServer(c, hop{got: got})
+	for name, app := range map[string]server{
+		"a": linkerd.NewServer(httpmw.Wrap(hop{got: got, next: func(ctx context.Context) error { return visit(ctx, client, "http://b/x") }})),
+		"b": linkerd.NewServer(httpmw.Wrap(hop{got: got, next: func(ctx context.Context) error {
+			_, err := profiles.GetProfile(ctx, &profilepb.GetProfileRequest{})
+			return err
+		}})),
+		"c": grpcServer{c},
+	} {
+		if err := m.start(name, app, linkerd.Config{Mode: mode, Collector: collector}); err != nil {
+			t.Fatal(err)
 		}
-		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+next+"/x", nil)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		defer resp.Body.Close()
-		_, _ = io.Copy(w, resp.Body)
-	}))
+	}
+	return m, got
 }
 
 // passThrough sends one request with the given headers through three such services, and returns
@@ -47,17 +85,7 @@ func passThrough(t *testing.T, mode linkerd.Mode, header http.Header, direct boo
 		t.Fatal(err)
 	}
 	defer c.close()
-	m, err := newMesh("a", "b", "c")
-	if err != nil {
-		t.Fatal(err)
-	}
-	headers := make(chan http.Header, len(m.names))
-	for i, name := range m.names {
-		next := append(m.names, "")[i+1]
-		if err := m.start(name, hop(m.pods[name].network, next, headers), linkerd.Config{Mode: mode, Collector: c.url()}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	m, headers := startHops(t, mode, c.url())
 	addr := m.pods["a"].in.Addr().String()
 	if direct {
 		addr = m.pods["a"].app.Addr().String()

@@ -10,17 +10,17 @@ import (
 	"strconv"
 
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/meshtrace/meshtrace"
+	"github.com/meshtrace/meshtrace/examples/profile/profilepb"
+	"github.com/meshtrace/meshtrace/grpcmw"
 	"github.com/meshtrace/meshtrace/httpmw"
 )
 
-type user struct {
-	Name    string
-	Profile profile
-}
-
-type profile struct{ Motto string }
+type user struct{ Name, Motto string }
 
 // startTracing is what the main function of each service begins with. NoGlobals is for this
 // program alone: three services share its process, so each must be given its own tracing.
@@ -46,6 +46,19 @@ func newClient(tracing *meshtrace.Tracing, network http.RoundTripper) *http.Clie
 	return &http.Client{Transport: httpmw.NewTransport(network, cfg)}
 }
 
+// newServer makes every call to a service a span: grpc.NewServer(grpcmw.Server(grpcmw.Config{})),
+// where there is one service.
+func newServer(tracing *meshtrace.Tracing) *grpc.Server {
+	return grpc.NewServer(grpcmw.Server(grpcmw.Config{TracerProvider: tracing.TracerProvider(), Propagator: tracing.Propagator()}))
+}
+
+// connect makes every call on a connection a span below the request for which it is made:
+// grpc.NewClient(name, grpcmw.Client(grpcmw.ClientConfig{}), …), where there is one service.
+func connect(tracing *meshtrace.Tracing, network *network, name string) (*grpc.ClientConn, error) {
+	cfg := grpcmw.ClientConfig{TracerProvider: tracing.TracerProvider(), Propagator: tracing.Propagator()}
+	return network.connect(name, grpcmw.Client(cfg))
+}
+
 // frontend shows a user's page.
 func frontend(tracing *meshtrace.Tracing, network http.RoundTripper) http.Handler {
 	client := newClient(tracing, network)
@@ -59,42 +72,47 @@ func frontend(tracing *meshtrace.Tracing, network http.RoundTripper) http.Handle
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
-		fmt.Fprintf(w, "%s: %s\n", u.Name, u.Profile.Motto)
+		fmt.Fprintf(w, "%s: %s\n", u.Name, u.Motto)
 	})
 	return serve(tracing, mux)
 }
 
 // userService knows the users, and asks for what they say of themselves.
-func userService(tracing *meshtrace.Tracing, network http.RoundTripper) http.Handler {
-	client := newClient(tracing, network)
+func userService(tracing *meshtrace.Tracing, profiles profilepb.ProfileServiceClient) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users/{id}", func(w http.ResponseWriter, r *http.Request) {
-		u := user{Name: "user " + r.PathValue("id")}
-		if err := fetch(r.Context(), client, "http://profile-service/profiles/"+r.PathValue("id"), &u.Profile); err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(u)
-	})
-	return serve(tracing, mux)
-}
-
-// profileService knows the profiles. It has lost every other one if fail is set.
-func profileService(tracing *meshtrace.Tracing, fail bool) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /profiles/{id}", func(w http.ResponseWriter, r *http.Request) {
-		id, err := strconv.Atoi(r.PathValue("id"))
+		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 		if err != nil {
 			http.NotFound(w, r)
 			return
 		}
-		if fail && id%2 == 1 {
-			http.Error(w, "the profile is lost", http.StatusInternalServerError)
+		profile, err := profiles.GetProfile(r.Context(), &profilepb.GetProfileRequest{UserId: id})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(profile{Motto: fmt.Sprintf("I am number %d", id)})
+		_ = json.NewEncoder(w).Encode(user{Name: fmt.Sprintf("user %d", id), Motto: profile.Motto})
 	})
 	return serve(tracing, mux)
+}
+
+// profileService knows the profiles.
+type profileService struct {
+	profilepb.UnimplementedProfileServiceServer
+	fail bool // it has lost every other one
+}
+
+func newProfileService(tracing *meshtrace.Tracing, fail bool) *grpc.Server {
+	server := newServer(tracing)
+	profilepb.RegisterProfileServiceServer(server, profileService{fail: fail})
+	return server
+}
+
+func (s profileService) GetProfile(_ context.Context, r *profilepb.GetProfileRequest) (*profilepb.Profile, error) {
+	if s.fail && r.UserId%2 == 1 {
+		return nil, status.Error(codes.DataLoss, "the profile is lost")
+	}
+	return &profilepb.Profile{Motto: fmt.Sprintf("I am number %d", r.UserId)}, nil
 }
 
 // fetch decodes the answer to a GET request into v.

@@ -43,7 +43,7 @@ func parseFlags(args []string, stderr io.Writer) (s settings, err error) {
 	flags.SetOutput(stderr)
 	flags.IntVar(&s.requests, "requests", 1, "how `many` requests are sent")
 	flags.Float64Var(&s.percent, "sample", 100, "how many `percent` of the traces that start here are sampled")
-	flags.BoolVar(&s.fail, "fail", false, "let the profile-service answer 500 to every other request")
+	flags.BoolVar(&s.fail, "fail", false, "let the profile-service fail every other request")
 	flags.StringVar(&s.endpoint, "endpoint", "", "`URL` to send spans to, such as http://localhost:4318 or jaeger+http://localhost:14268 (default: print them)")
 	flags.StringVar(&s.proxyEndpoint, "proxy-endpoint", "", "OTLP/HTTP `URL` for the proxies' spans (default: OTLP on the endpoint's host)")
 	flags.StringVar(&s.propagation, "propagation", "w3c", "the `format` of the services' trace headers: w3c, or b3 with proxies that know nothing else")

@@ -143,23 +143,24 @@ func (f *waterfall) bar(s span) string {
 }
 
 // outcome marks an error with what there is to say of it. A proxy never calls anything an error,
-// but shows the status that passed it.
+// but shows the status that passed it, unless it is one of gRPC, which it does not know.
 func (f *waterfall) outcome(s span) string {
 	status := statusCode(s)
 	if failed(s) {
-		return f.in(red, strings.TrimRight("  ! "+cmp.Or(s.Status.GetMessage(), statusText(status)), " "))
+		return f.in(red, "  ! "+cmp.Or(joined(status, s.Status.GetMessage()), "error"))
 	}
-	if status >= 400 {
-		return "  " + strconv.Itoa(status)
+	if code, _ := strconv.Atoi(status); code >= 400 {
+		return "  " + status
 	}
 	return ""
 }
 
-func statusText(status int) string {
-	if status == 0 {
-		return "error"
+// joined returns what there is of a status and its message.
+func joined(status, message string) string {
+	if status == "" || message == "" {
+		return status + message
 	}
-	return strconv.Itoa(status)
+	return status + ": " + message
 }
 
 func (f *waterfall) in(colour, text string) string {
@@ -171,19 +172,20 @@ func (f *waterfall) in(colour, text string) string {
 
 func failed(s span) bool { return s.Status.GetCode() == tracepb.Status_STATUS_CODE_ERROR }
 
-// statusCode returns the status of the HTTP response: a number, but a text where a proxy says it.
-func statusCode(s span) int {
+// statusCode returns the status of the response: a number of HTTP's, or the name of one of gRPC's.
+func statusCode(s span) string {
 	for _, kv := range s.Attributes {
-		if kv.Key != "http.response.status_code" {
-			continue
+		switch kv.Key {
+		case "http.response.status_code":
+			if _, ok := kv.Value.Value.(*commonpb.AnyValue_IntValue); ok {
+				return strconv.FormatInt(kv.Value.GetIntValue(), 10)
+			}
+			return kv.Value.GetStringValue() // of a proxy
+		case "rpc.response.status_code":
+			return kv.Value.GetStringValue()
 		}
-		if text, ok := kv.Value.Value.(*commonpb.AnyValue_StringValue); ok {
-			status, _ := strconv.Atoi(text.StringValue)
-			return status
-		}
-		return int(kv.Value.GetIntValue())
 	}
-	return 0
+	return ""
 }
 
 func kind(s span) string {

@@ -47,17 +47,19 @@ func TestWaterfall(t *testing.T) {
 		testSpan("a", "GET /", "1", "", 0, 24),
 		failing(testSpan("a", "GET", "2", "1", 1, 9, intAttr("http.response.status_code", 503)), ""),
 		failing(testSpan("c", "orphan", "5", "gone", 24, 24), "lost its parent"),
-		testSpan("a", "é", "6", "4", 20, 21, stringAttr("direction", "inbound")),
+		failing(testSpan("a", "p.S/M", "6", "4", 20, 21, stringAttr("rpc.response.status_code", "DATA_LOSS")), "it is lost"),
+		testSpan("a", "é", "7", "6", 20, 21, stringAttr("direction", "inbound"), stringAttr("http.response.status_code", "200")),
 	}, false)
 	want := `service           span       kind        start   duration
 a                 GET /      server    0.00 ms   24.00 ms  ████████████████████████
 ├ a               GET        server    1.00 ms    8.00 ms   ████████                 ! 503
 │└ a (proxy out)  /x         server    2.00 ms    6.00 ms    ██████                  503
 └ b               GET /late  server   16.00 ms    8.00 ms                  ████████
- └ a (proxy in)   é          server   20.00 ms    1.00 ms                      █
+ └ a              p.S/M      server   20.00 ms    1.00 ms                      █     ! DATA_LOSS: it is lost
+  └ a (proxy in)  é          server   20.00 ms    1.00 ms                      █
 c                 orphan     server   24.00 ms    0.00 ms                         █  ! lost its parent
 
-6 spans, 3 services, 24.0 ms
+7 spans, 3 services, 24.0 ms
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
