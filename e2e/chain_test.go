@@ -49,6 +49,7 @@ func anonymous(t *testing.T, chain []jaegertest.Span) []jaegertest.Span {
 			s.ParentID = place(i - 1)
 		}
 		s.Attrs = hide(t, s.Attrs, "network.peer.port")
+		s.Attrs = hide(t, s.Attrs, "client.port")
 		s.Attrs = hide(t, s.Attrs, "meshtrace.time_to_first_byte_ms")
 		s.Resource = hide(t, s.Resource, "process.start_timestamp")
 		result = append(result, s)

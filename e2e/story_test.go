@@ -1,13 +1,14 @@
 package e2e_test
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
 
 	"github.com/meshtrace/meshtrace/e2e/internal/jaegertest"
 )
@@ -20,36 +21,42 @@ type story struct {
 	failing bool   // the profile-service has lost every other profile, beginning with the first
 }
 
-// services are those of the example in the order of a request, as templates for a user's number.
+// services are those of the example in the order of a request, as templates for a user's ID. The
+// last one is called by gRPC.
 var services = []struct {
-	name, path, route string
-	answer            string
-	failure           string
-	failureStatus     int
+	name, route, method string
+	answer, failure     string // by HTTP
 }{
-	{"frontend", "/profile/%d", "/profile/{id}", "user %[1]d: I am number %[1]d\n", "user-service: status 502\n", http.StatusBadGateway},
-	{"user-service", "/users/%d", "/users/{id}", `{"Name":"user %[1]d","Profile":{"Motto":"I am number %[1]d"}}` + "\n", "profile-service: status 500\n", http.StatusBadGateway},
-	{"profile-service", "/profiles/%d", "/profiles/{id}", `{"Motto":"I am number %d"}` + "\n", "the profile is lost\n", http.StatusInternalServerError},
+	{name: "frontend", route: "/profile/{id}", answer: "user {id}: I am number {id}\n", failure: "user-service: status 502\n"},
+	{name: "user-service", route: "/users/{id}", answer: `{"Name":"user {id}","Motto":"I am number {id}"}` + "\n",
+		failure: "rpc error: code = DataLoss desc = the profile is lost\n"},
+	{name: "profile-service", method: "profile.v1.ProfileService/GetProfile"},
 }
 
 // A hop is a request to one service.
 type hop struct {
 	service   string
+	method    string // of gRPC, or "" if it is HTTP
+	route     string // of HTTP
 	path      string
-	route     string
-	status    int
-	bodyBytes int  // of the answer
-	first     bool // it comes from outside of the mesh
+	status    int // of the HTTP response, which is 200 if it is gRPC
+	bodyBytes int // of the answer by HTTP
+	first     bool
+	failed    bool
 }
 
 // hop returns the request to the i-th service for a user.
 func (st story) hop(i, user int) hop {
 	s := services[i]
-	h := hop{service: s.name, path: fmt.Sprintf(s.path, user), route: s.route, first: i == 0}
-	if st.failing && user%2 == 1 {
-		h.status, h.bodyBytes = s.failureStatus, len(s.failure)
-	} else {
-		h.status, h.bodyBytes = http.StatusOK, len(fmt.Sprintf(s.answer, user))
+	fill := func(template string) string { return strings.ReplaceAll(template, "{id}", strconv.Itoa(user)) }
+	h := hop{service: s.name, method: s.method, route: s.route, first: i == 0, failed: st.failing && user%2 == 1}
+	switch {
+	case h.method != "":
+		h.path, h.status = "/"+h.method, http.StatusOK
+	case h.failed:
+		h.path, h.status, h.bodyBytes = fill(s.route), http.StatusBadGateway, len(s.failure)
+	default:
+		h.path, h.status, h.bodyBytes = fill(s.route), http.StatusOK, len(fill(s.answer))
 	}
 	return h
 }
@@ -89,35 +96,43 @@ const (
 
 // serverSpan is the i-th service's, of a request to it.
 func (st story) serverSpan(i int, h hop, pid int) jaegertest.Span {
-	parent := uint32(remoteParent)
-	if h.first && st.parent == "" { // it starts the trace
-		parent = localParent
+	s := h.httpSpan(h.service, http.MethodGet+" "+h.route, trace.SpanKindServer, pid)
+	if h.method != "" {
+		s = h.grpcSpan(h.service, trace.SpanKindServer, pid)
+		s.Attrs["client.port"] = hidden
+	} else {
+		s.Attrs["http.route"] = h.route
+		s.Attrs["http.response.body.size"] = int64(h.bodyBytes)
+		s.Attrs["url.scheme"] = "http"
+		s.Attrs["url.path"] = h.path
+		s.Attrs["user_agent.original"] = "Go-http-client/1.1"
 	}
-	s := appSpan(h.service, http.MethodGet+" "+h.route, trace.SpanKindServer, h.status, pid)
-	s.Flags = parent | st.traceFlags(i)
-	s.Attrs["http.route"] = h.route
-	s.Attrs["http.response.body.size"] = int64(h.bodyBytes)
-	s.Attrs["url.scheme"] = "http"
-	s.Attrs["url.path"] = h.path
+	s.Flags = st.traceFlags(i) | remoteParent
+	if h.first && st.parent == "" { // it starts the trace
+		s.Flags = st.traceFlags(i) | localParent
+	}
 	s.Attrs["server.address"] = h.service
 	s.Attrs["client.address"] = "127.0.0.1"
 	s.Attrs["network.peer.address"] = "127.0.0.1"
 	s.Attrs["network.peer.port"] = hidden
-	s.Attrs["user_agent.original"] = "Go-http-client/1.1"
 	return s
 }
 
 // clientSpan is the i-th service's, of a request that it makes.
 func (st story) clientSpan(i int, to hop, service string, pid int) jaegertest.Span {
-	s := appSpan(service, http.MethodGet, trace.SpanKindClient, to.status, pid)
-	s.Flags = localParent | st.traceFlags(i)
-	s.Attrs["url.full"] = "http://" + to.service + to.path
-	s.Attrs["server.address"] = to.service
-	s.Attrs["server.port"] = int64(80)
-	s.Attrs["meshtrace.time_to_first_byte_ms"] = hidden
-	if to.status == http.StatusOK { // otherwise nobody reads the answer
-		s.Attrs["http.response.body.size"] = int64(to.bodyBytes)
+	s := to.httpSpan(service, http.MethodGet, trace.SpanKindClient, pid)
+	if to.method != "" {
+		s = to.grpcSpan(service, trace.SpanKindClient, pid)
+	} else {
+		s.Attrs["url.full"] = "http://" + to.service + to.path
+		s.Attrs["server.port"] = int64(80)
+		s.Attrs["meshtrace.time_to_first_byte_ms"] = hidden
+		if !to.failed { // otherwise nobody reads the answer
+			s.Attrs["http.response.body.size"] = int64(to.bodyBytes)
+		}
 	}
+	s.Flags = st.traceFlags(i) | localParent
+	s.Attrs["server.address"] = to.service
 	return s
 }
 
@@ -131,18 +146,41 @@ func (st story) traceFlags(i int) uint32 {
 	return uint32(flags)
 }
 
-// appSpan is what the spans of services have in common.
-func appSpan(service, name string, kind trace.SpanKind, status, pid int) jaegertest.Span {
-	s := jaegertest.Span{
+// httpSpan is what the spans of a service have in common that are of HTTP.
+func (h hop) httpSpan(service, name string, kind trace.SpanKind, pid int) jaegertest.Span {
+	s := appSpan(service, name, kind, "httpmw", pid)
+	s.Attrs["http.request.method"] = http.MethodGet
+	s.Attrs["http.response.status_code"] = int64(h.status)
+	s.Attrs["network.protocol.version"] = "1.1"
+	if h.failed {
+		s.Status.Code = "error"
+		s.Attrs["error.type"] = strconv.Itoa(h.status)
+	}
+	return s
+}
+
+// grpcSpan is what the spans of a service have in common that are of gRPC.
+func (h hop) grpcSpan(service string, kind trace.SpanKind, pid int) jaegertest.Span {
+	s := appSpan(service, h.method, kind, "grpcmw", pid)
+	s.Attrs["rpc.system.name"] = "grpc"
+	s.Attrs["rpc.method"] = h.method
+	s.Attrs["rpc.response.status_code"] = "OK"
+	if h.failed {
+		s.Status = jaegertest.Status{Code: "error", Message: "the profile is lost"}
+		s.Attrs["rpc.response.status_code"] = "DATA_LOSS"
+		s.Attrs["error.type"] = "DATA_LOSS"
+	}
+	return s
+}
+
+// appSpan is what the spans of a service have in common that a package of ours has made.
+func appSpan(service, name string, kind trace.SpanKind, scope string, pid int) jaegertest.Span {
+	return jaegertest.Span{
 		Name:   name,
 		Kind:   kind,
 		Status: jaegertest.Status{Code: "unset"},
-		Attrs: jaegertest.Attrs{
-			"http.request.method":       http.MethodGet,
-			"http.response.status_code": int64(status),
-			"network.protocol.version":  "1.1",
-		},
-		Scope: jaegertest.Scope{Name: "github.com/meshtrace/meshtrace/httpmw"},
+		Attrs:  make(jaegertest.Attrs),
+		Scope:  jaegertest.Scope{Name: "github.com/meshtrace/meshtrace/" + scope},
 		Resource: jaegertest.Attrs{
 			"service.name":            service,
 			"host.name":               hostname(),
@@ -154,11 +192,6 @@ func appSpan(service, name string, kind trace.SpanKind, status, pid int) jaegert
 			"telemetry.sdk.language":  "go",
 		},
 	}
-	if status >= http.StatusInternalServerError {
-		s.Status.Code = "error"
-		s.Attrs["error.type"] = strconv.Itoa(status)
-	}
-	return s
 }
 
 // proxySpan is that of the proxy of a service, of request h. All its attributes are texts, and
@@ -186,6 +219,13 @@ func (h hop) proxySpan(direction string, kind trace.SpanKind, service string, pi
 			"process.pid":             int64(pid), // the example's proxies run in its process
 			"process.start_timestamp": hidden,
 		},
+	}
+	if h.method != "" { // HTTP/2 all the way, which has no Host header
+		s.Attrs["http.request.method"] = http.MethodPost
+		s.Attrs["http.request.header.content-type"] = "application/grpc"
+		s.Attrs["user_agent.original"] = "grpc-go/" + grpc.Version
+		delete(s.Attrs, "server.address")
+		return s
 	}
 	if direction == "inbound" && kind == trace.SpanKindServer { // it sees the request as it came
 		if h.first { // from outside, with nothing but a path

@@ -143,8 +143,10 @@ func otlpBeside(endpoint string) string {
 			u.Path = "/v1/traces"
 		}
 		return u.String()
-	case "jaeger+http", "jaeger+https":
-		return u.Scheme[len("jaeger+"):] + "://" + u.Hostname() + ":4318/v1/traces"
+	case "grpc", "jaeger+http", "jaeger+grpc":
+		return "http://" + u.Hostname() + ":4318/v1/traces"
+	case "grpcs", "jaeger+https", "jaeger+grpcs":
+		return "https://" + u.Hostname() + ":4318/v1/traces"
 	}
 	return ""
 }

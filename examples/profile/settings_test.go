@@ -50,6 +50,11 @@ func TestProxiesExportBesideTheServices(t *testing.T) {
 		"https://jaeger/otlp":             "https://jaeger/otlp",
 		"jaeger+http://jaeger:14268":      "http://jaeger:4318/v1/traces",
 		"jaeger+https://jaeger/api/x?y=z": "https://jaeger:4318/v1/traces",
+		"jaeger+grpc://jaeger":            "http://jaeger:4318/v1/traces",
+		"jaeger+grpcs://jaeger:14250":     "https://jaeger:4318/v1/traces",
+		"grpc://jaeger:4317":              "http://jaeger:4318/v1/traces",
+		"grpcs://jaeger":                  "https://jaeger:4318/v1/traces",
+		"file:///tmp/spans":               "",
 	} {
 		if got := otlpBeside(endpoint); got != want {
 			t.Errorf("beside %s: %s, want %s", endpoint, got, want)
