@@ -3,8 +3,14 @@ package contender
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
 // Service is the name that every contender puts on its spans.
@@ -52,15 +58,36 @@ type Contender struct {
 //
 // OTelDefaults sets OpenTelemetry's globals, and belongs into a process of its own.
 func New(name Name, endpoint string) (*Contender, error) {
+	if name == OTelDefaults {
+		return newOTelDefaults(endpoint)
+	}
+	return newMeasured(name, endpoint, noop.NewMeterProvider())
+}
+
+// NewMeasured sets up a contender that also records metrics, all that it has, with OpenTelemetry's
+// SDK. They are collected at each flush, and by the reader.
+func NewMeasured(name Name, endpoint string) (*Contender, *sdkmetric.ManualReader, error) {
+	reader := sdkmetric.NewManualReader()
+	c, err := newMeasured(name, endpoint, sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	if err != nil {
+		return nil, nil, err
+	}
+	var collected metricdata.ResourceMetrics // used again, as a periodic reader does
+	flush := c.Flush
+	c.Flush = func(ctx context.Context) error {
+		return errors.Join(flush(ctx), reader.Collect(ctx, &collected))
+	}
+	return c, reader, nil
+}
+
+func newMeasured(name Name, endpoint string, metrics metric.MeterProvider) (*Contender, error) {
 	switch name {
 	case None:
 		return untraced(), nil
 	case Meshtrace:
-		return newMeshtrace(endpoint)
+		return newMeshtrace(endpoint, metrics)
 	case OTel:
-		return newOTel(endpoint)
-	case OTelDefaults:
-		return newOTelDefaults(endpoint)
+		return newOTel(endpoint, metrics)
 	}
 	return nil, fmt.Errorf("contender: unknown name %q", name)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/benchmarks/internal/contender"
@@ -173,5 +174,44 @@ func checkInjected(t *testing.T, s seen, flags string) {
 func TestUnknownContenderIsRefused(t *testing.T) {
 	if _, err := contender.New("zipkin", ""); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestMeasuredRequestIsCounted sees that every contender records the metrics that it is measured
+// with.
+func TestMeasuredRequestIsCounted(t *testing.T) {
+	for _, name := range []contender.Name{contender.Meshtrace, contender.OTel} {
+		t.Run("lib="+string(name), func(t *testing.T) {
+			c, reader, err := contender.NewMeasured(name, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := http.Client{Transport: c.Transport(transport(func(*http.Request) {}))}
+			c.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if err := get(r.Context(), &client); err != nil {
+					t.Error(err)
+				}
+			})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/users/42", nil))
+			if err := c.Flush(t.Context()); err != nil {
+				t.Error(err)
+			}
+			var got metricdata.ResourceMetrics
+			if err := reader.Collect(t.Context(), &got); err != nil {
+				t.Fatal(err)
+			}
+			counts := make(map[string]uint64)
+			for _, scope := range got.ScopeMetrics {
+				for _, m := range scope.Metrics {
+					if h, ok := m.Data.(metricdata.Histogram[float64]); ok {
+						counts[m.Name] = h.DataPoints[0].Count
+					}
+				}
+			}
+			for _, name := range []string{"http.server.request.duration", "http.client.request.duration"} {
+				if counts[name] != 1 {
+					t.Errorf("%s counted %d requests, want 1", name, counts[name])
+				}
+			}
+		})
 	}
 }

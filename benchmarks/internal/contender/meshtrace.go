@@ -4,13 +4,15 @@ import (
 	"context"
 	"net/http"
 
+	"go.opentelemetry.io/otel/metric"
+
 	"github.com/meshtrace/meshtrace"
 	"github.com/meshtrace/meshtrace/httpmw"
 )
 
-func newMeshtrace(endpoint string) (*Contender, error) {
+func newMeshtrace(endpoint string, metrics metric.MeterProvider) (*Contender, error) {
 	if endpoint == "" {
-		return meshtraceContender(httpmw.Config{}, httpmw.ClientConfig{}), nil
+		return meshtraceContender(httpmw.Config{MeterProvider: metrics}, httpmw.ClientConfig{MeterProvider: metrics}), nil
 	}
 	tracing, err := meshtrace.Start(context.Background(), meshtrace.Config{
 		Service:   Service,
@@ -22,8 +24,8 @@ func newMeshtrace(endpoint string) (*Contender, error) {
 	}
 	provider, propagator := tracing.TracerProvider(), tracing.Propagator()
 	c := meshtraceContender(
-		httpmw.Config{TracerProvider: provider, Propagator: propagator},
-		httpmw.ClientConfig{TracerProvider: provider, Propagator: propagator},
+		httpmw.Config{TracerProvider: provider, Propagator: propagator, MeterProvider: metrics},
+		httpmw.ClientConfig{TracerProvider: provider, Propagator: propagator, MeterProvider: metrics},
 	)
 	c.Flush, c.Shutdown = tracing.ForceFlush, tracing.Shutdown
 	return c, nil

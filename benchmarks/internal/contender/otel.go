@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -19,10 +19,10 @@ func W3C() propagation.TextMapPropagator {
 	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 }
 
-func newOTel(endpoint string) (*Contender, error) {
+func newOTel(endpoint string, metrics metric.MeterProvider) (*Contender, error) {
 	opts := []otelhttp.Option{
 		otelhttp.WithPropagators(W3C()),
-		otelhttp.WithMeterProvider(metricnoop.NewMeterProvider()),
+		otelhttp.WithMeterProvider(metrics),
 	}
 	if endpoint == "" {
 		return otelContender(opts...), nil

@@ -17,6 +17,12 @@ func clients() []Workload {
 		Contenders: []contender.Name{contender.None, contender.Meshtrace, contender.OTel, contender.OTelDefaults},
 		Spans:      1,
 		setup:      setupClient,
+	}, {
+		Name:       "client/sampled=yes/metrics=on",
+		Title:      "HTTP client: sampled, recorded, encoded, exported, and measured",
+		Contenders: measured,
+		Spans:      1,
+		setup:      setupMeasuredClient,
 	}}
 }
 
@@ -25,6 +31,18 @@ func setupClient(name contender.Name, endpoint string) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newClient(name, c)
+}
+
+func setupMeasuredClient(name contender.Name, endpoint string) (*Run, error) {
+	c, _, err := contender.NewMeasured(name, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(name, c)
+}
+
+func newClient(name contender.Name, c *contender.Contender) (*Run, error) {
 	ctx, err := handlersContext(c)
 	if err != nil {
 		return nil, err

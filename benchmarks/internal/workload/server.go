@@ -29,6 +29,23 @@ func servers() []Workload {
 			},
 		},
 		{
+			Name:       "server/sampled=yes/metrics=on",
+			Title:      "HTTP server: sampled, recorded, encoded, exported, and measured",
+			Contenders: measured,
+			Spans:      1,
+			setup: func(name contender.Name, endpoint string) (*Run, error) {
+				return setupMeasuredServer(name, endpoint, "01")
+			},
+		},
+		{
+			Name:       "server/sampled=no/metrics=on",
+			Title:      "HTTP server: the caller did not sample, but it is measured",
+			Contenders: measured,
+			setup: func(name contender.Name, endpoint string) (*Run, error) {
+				return setupMeasuredServer(name, endpoint, "00")
+			},
+		},
+		{
 			Name:       "server/provider=none",
 			Title:      "HTTP server: no provider, the context is passed on",
 			Contenders: contenders,
@@ -39,11 +56,26 @@ func servers() []Workload {
 	}
 }
 
+// measured are the contenders whose metrics can be collected.
+var measured = []contender.Name{contender.None, contender.Meshtrace, contender.OTel}
+
 func setupServer(name contender.Name, endpoint, flags string) (*Run, error) {
 	c, err := contender.New(name, endpoint)
 	if err != nil {
 		return nil, err
 	}
+	return newServer(c, flags)
+}
+
+func setupMeasuredServer(name contender.Name, endpoint, flags string) (*Run, error) {
+	c, _, err := contender.NewMeasured(name, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return newServer(c, flags)
+}
+
+func newServer(c *contender.Contender, flags string) (*Run, error) {
 	r, err := parseRequest(flags)
 	if err != nil {
 		return nil, err
