@@ -27,7 +27,7 @@ type exchange struct {
 	meters       *serverMeters                // nil if nothing is measured
 	outer, inner *http.Request                // as it came, and the copy that the handler got
 	upload       *uploadedBody                // the inner one's body, if its length was not announced
-	route        route                        // what was known when the span started
+	path         string                       // of the route, as far as it was known when the span started
 	told         atomic.Pointer[route]        // what was said of it later
 	routed       atomic.Pointer[http.Request] // the innermost one that Routes saw
 	active       *set                         // what it is counted by while it is, if it is
@@ -97,7 +97,7 @@ func (x *exchange) end() {
 
 // describe puts the route and the outcome on the span.
 func (x *exchange) describe(out outcome, to route, thrown any) {
-	if to.path != x.route.path {
+	if to.path != x.path {
 		x.span.SetName(x.m.spanName(x.inner, to))
 	}
 	ended := endings.Get()

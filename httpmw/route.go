@@ -53,7 +53,7 @@ func (x *exchange) routeAfter() route {
 	if x.inner.Pattern != "" {
 		return patternRoute(x.inner.Pattern)
 	}
-	return x.route
+	return route{path: x.path}
 }
 
 // SetRoute says which route the request has whose context is given, or whose context it is a part

@@ -30,7 +30,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x, w := h.observe(ctx, w, r)
-	x.span, x.meters, x.route = span, meters, route
+	x.span, x.meters, x.path = span, meters, route.path
 	x.begin()
 	defer x.end() // deferred: a panic is described too
 	h.next.ServeHTTP(w, x.inner)

@@ -142,7 +142,7 @@ func (t *tracer) record(ctx context.Context, parent, sc trace.SpanContext, s *se
 	if r.Start.IsZero() {
 		r.Start = time.Now()
 	}
-	span := &recording{Span: inert, Context: ctx, tracer: t, sc: sc, rec: r}
+	span := &recording{promise: promised, Context: ctx, tracer: t, sc: sc, rec: r}
 	for i := range s.Links {
 		span.addLink(r, s.Links[i])
 	}

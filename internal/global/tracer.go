@@ -51,13 +51,13 @@ func (t *Tracer) AsksAttributes() bool {
 func (t *Tracer) Start(ctx context.Context, s *seam.Start) (context.Context, Span) {
 	if t.starter != nil {
 		ctx, span := t.starter.StartSpan(ctx, *s)
-		return ctx, Span{Span: span, copies: true}
+		return ctx, Span{span}
 	}
 	if s.Parent.IsValid() && !s.NewRoot {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, s.Parent)
 	}
 	ctx, span := t.tracer.Start(ctx, s.Name, options(s)...)
-	return ctx, Span{Span: span}
+	return ctx, Span{span}
 }
 
 // options says what s says by OpenTelemetry's options. Nothing forbids a tracer to keep what it
@@ -84,10 +84,7 @@ func options(s *seam.Start) []trace.SpanStartOption {
 }
 
 // A Span is a span that a [Tracer] started. The zero Span is one that does not record.
-type Span struct {
-	trace.Span
-	copies bool // it copies the attributes that it is given
-}
+type Span struct{ trace.Span }
 
 // IsRecording reports whether there is a span that records.
 func (s Span) IsRecording() bool { return s.Span != nil && s.Span.IsRecording() }
@@ -110,7 +107,7 @@ func (s Span) DescribeBy(subject seam.Subject) {
 
 // Describe sets attributes. The caller keeps the slice.
 func (s Span) Describe(attrs []attribute.KeyValue) {
-	if !s.copies {
+	if _, copies := s.Span.(seam.Describer); !copies { // nothing forbids a foreign span to keep them
 		attrs = slices.Clone(attrs)
 	}
 	s.SetAttributes(attrs...)
