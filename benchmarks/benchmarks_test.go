@@ -13,6 +13,7 @@ import (
 
 func BenchmarkServer(b *testing.B)  { benchmark(b, "server/") }
 func BenchmarkClient(b *testing.B)  { benchmark(b, "client/") }
+func BenchmarkGRPC(b *testing.B)    { benchmark(b, "grpc/") }
 func BenchmarkExtract(b *testing.B) { benchmark(b, "extract/") }
 func BenchmarkInject(b *testing.B)  { benchmark(b, "inject/") }
 func BenchmarkExport(b *testing.B)  { benchmark(b, "export/") }

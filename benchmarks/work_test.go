@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,11 +133,54 @@ var clientAttributes = map[string]string{
 	"url.full":                  "",
 }
 
+func TestRPCSpansTellTheCall(t *testing.T) {
+	for row, want := range rpcAttributes {
+		for _, name := range []contender.Name{contender.Meshtrace, contender.OTel, contender.OTelDefaults} {
+			t.Run(row+"/lib="+string(name), func(t *testing.T) {
+				spans := measured(t, named(t, row), name)
+				calls, parent := spans, workload.CallersSpanID
+				if strings.HasPrefix(row, "grpc/client/") {
+					calls = ofKind(spans, tracepb.Span_SPAN_KIND_CLIENT)
+					parent = hex(ofKind(spans, tracepb.Span_SPAN_KIND_SERVER)[0].SpanId)
+				}
+				if len(calls) < workload.Pace {
+					t.Fatalf("%d spans of calls", len(calls))
+				}
+				for _, s := range calls {
+					checkFamily(t, s, workload.CallersTraceID, parent)
+					checkAttributes(t, s, want)
+					if s.Name != "grpc.testing.TestService/UnaryCall" {
+						t.Fatalf("%q", s.Name)
+					}
+				}
+			})
+		}
+	}
+}
+
+// rpcAttributes are what both record of a call.
+var rpcAttributes = map[string]map[string]string{
+	"grpc/server/sampled=yes": {
+		"rpc.system.name":          "grpc",
+		"rpc.method":               "grpc.testing.TestService/UnaryCall",
+		"rpc.response.status_code": "OK",
+	},
+	"grpc/client/sampled=yes": {
+		"rpc.system.name":          "grpc",
+		"rpc.method":               "grpc.testing.TestService/UnaryCall",
+		"rpc.response.status_code": "OK",
+		"server.address":           "",
+	},
+}
+
 // A contender that records less has less to do.
 func TestMeshtraceRecordsAllThatOTelRecords(t *testing.T) {
 	for row, kind := range map[string]tracepb.Span_SpanKind{
 		"server/sampled=yes": tracepb.Span_SPAN_KIND_SERVER,
 		"client/sampled=yes": tracepb.Span_SPAN_KIND_CLIENT,
+
+		"grpc/server/sampled=yes": tracepb.Span_SPAN_KIND_SERVER,
+		"grpc/client/sampled=yes": tracepb.Span_SPAN_KIND_CLIENT,
 	} {
 		recorded := func(name contender.Name) map[string]string {
 			return attributesOf(ofKind(measured(t, named(t, row), name), kind)[0])

@@ -24,6 +24,8 @@ var budgets = map[string]budget{
 	"server/sampled=no":                   {allocs: 3, times: 12},
 	"server/provider=none":                {allocs: 3, times: 12},
 	"client/sampled=yes":                  {allocs: 6, times: 8},
+	"grpc/server/sampled=yes":             {allocs: 10, times: 6},
+	"grpc/client/sampled=yes":             {allocs: 10, times: 6},
 	"extract/format=w3c":                  {allocs: none, times: 6},
 	"extract/format=composite/header=w3c": {allocs: none, times: 6},
 	"inject/format=w3c":                   {allocs: 2, times: 6},

@@ -28,6 +28,7 @@ func processor() string {
 // peerModules are the modules whose versions matter.
 var peerModules = []string{
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc",
 	"go.opentelemetry.io/otel/sdk",
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp",
 	"go.opentelemetry.io/contrib/propagators/b3",

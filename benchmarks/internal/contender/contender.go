@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"google.golang.org/grpc"
 )
 
 // Service is the name that every contender puts on its spans.
@@ -46,11 +48,23 @@ type Contender struct {
 	// Transport puts the instrumentation around a transport.
 	Transport func(http.RoundTripper) http.RoundTripper
 
+	// GRPC instruments gRPC, in the way that the contender's documentation recommends.
+	GRPC GRPC
+
+	// GRPCInside does too, and sees what gRPC does inside: sizes, attempts, connections.
+	GRPCInside GRPC
+
 	// Flush returns when every span that has ended is delivered or given up.
 	Flush func(context.Context) error
 
 	// Shutdown ends the pipeline, and delivers what it holds.
 	Shutdown func(context.Context) error
+}
+
+// GRPC is the instrumentation of both sides of gRPC.
+type GRPC struct {
+	Server []grpc.ServerOption
+	Client []grpc.DialOption
 }
 
 // New sets up a contender. Spans go to endpoint, an OTLP/HTTP receiver's URL; if it is empty, the

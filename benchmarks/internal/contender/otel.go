@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -12,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"google.golang.org/grpc"
 )
 
 // W3C is the propagator that OpenTelemetry's documentation has users set.
@@ -20,18 +23,20 @@ func W3C() propagation.TextMapPropagator {
 }
 
 func newOTel(endpoint string, metrics metric.MeterProvider) (*Contender, error) {
-	opts := []otelhttp.Option{
-		otelhttp.WithPropagators(W3C()),
-		otelhttp.WithMeterProvider(metrics),
+	opts := options{
+		http: []otelhttp.Option{otelhttp.WithPropagators(W3C()), otelhttp.WithMeterProvider(metrics)},
+		grpc: []otelgrpc.Option{otelgrpc.WithPropagators(W3C()), otelgrpc.WithMeterProvider(metrics)},
 	}
 	if endpoint == "" {
-		return otelContender(opts...), nil
+		return otelContender(opts), nil
 	}
 	provider, err := newOTelProvider(endpoint)
 	if err != nil {
 		return nil, err
 	}
-	c := otelContender(append(opts, otelhttp.WithTracerProvider(provider))...)
+	opts.http = append(opts.http, otelhttp.WithTracerProvider(provider))
+	opts.grpc = append(opts.grpc, otelgrpc.WithTracerProvider(provider))
+	c := otelContender(opts)
 	c.Flush, c.Shutdown = provider.ForceFlush, provider.Shutdown
 	return c, nil
 }
@@ -39,14 +44,14 @@ func newOTel(endpoint string, metrics metric.MeterProvider) (*Contender, error) 
 func newOTelDefaults(endpoint string) (*Contender, error) {
 	otel.SetTextMapPropagator(W3C())
 	if endpoint == "" {
-		return otelContender(), nil
+		return otelContender(options{}), nil
 	}
 	provider, err := newOTelProvider(endpoint)
 	if err != nil {
 		return nil, err
 	}
 	otel.SetTracerProvider(provider)
-	c := otelContender()
+	c := otelContender(options{})
 	c.Flush, c.Shutdown = provider.ForceFlush, provider.Shutdown
 	return c, nil
 }
@@ -70,11 +75,25 @@ func NewOTLPExporter(endpoint string) (sdktrace.SpanExporter, error) {
 	return otlptracehttp.New(context.Background(), otlptracehttp.WithEndpointURL(endpoint+"/v1/traces"))
 }
 
-func otelContender(opts ...otelhttp.Option) *Contender {
+// options are those of the instrumentations.
+type options struct {
+	http []otelhttp.Option
+	grpc []otelgrpc.Option
+}
+
+func otelContender(opts options) *Contender {
+	handlers := GRPC{ // the only way that there is
+		Server: []grpc.ServerOption{grpc.StatsHandler(otelgrpc.NewServerHandler(opts.grpc...))},
+		Client: []grpc.DialOption{grpc.WithStatsHandler(otelgrpc.NewClientHandler(opts.grpc...))},
+	}
 	return &Contender{
-		Wrap:      func(next http.Handler) http.Handler { return otelhttp.NewHandler(next, "server", opts...) },
-		Transport: func(base http.RoundTripper) http.RoundTripper { return otelhttp.NewTransport(base, opts...) },
-		Flush:     nothing,
-		Shutdown:  nothing,
+		Wrap: func(next http.Handler) http.Handler { return otelhttp.NewHandler(next, "server", opts.http...) },
+		Transport: func(base http.RoundTripper) http.RoundTripper {
+			return otelhttp.NewTransport(base, opts.http...)
+		},
+		GRPC:       handlers,
+		GRPCInside: handlers,
+		Flush:      nothing,
+		Shutdown:   nothing,
 	}
 }

@@ -43,7 +43,7 @@ func setupMeasuredClient(name contender.Name, endpoint string) (*Run, error) {
 }
 
 func newClient(name contender.Name, c *contender.Contender) (*Run, error) {
-	ctx, err := handlersContext(c)
+	ctx, err := handlersContext(c, "01")
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +55,9 @@ func newClient(name contender.Name, c *contender.Contender) (*Run, error) {
 }
 
 // handlersContext returns the context that a handler gets from the contender's middleware. Its
-// span is the parent of the client's.
-func handlersContext(c *contender.Contender) (ctx context.Context, err error) {
-	r, err := parseRequest("01")
+// span is the parent of the client's. flags is 01 or 00, for sampled or not.
+func handlersContext(c *contender.Contender, flags string) (ctx context.Context, err error) {
+	r, err := parseRequest(flags)
 	if err != nil {
 		return nil, err
 	}

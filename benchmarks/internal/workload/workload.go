@@ -28,7 +28,7 @@ type Workload struct {
 
 // All returns the workloads, in the order of the table.
 func All() []Workload {
-	return slices.Concat(servers(), clients(), extractions(), injections(), exports())
+	return slices.Concat(servers(), clients(), rpcs(), extractions(), injections(), exports())
 }
 
 // Named returns the workload with the name.
