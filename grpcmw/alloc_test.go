@@ -11,10 +11,13 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	pb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
 
 	"github.com/meshtrace/meshtrace/grpcmw"
 	"github.com/meshtrace/meshtrace/internal/sdkseam"
+	"github.com/meshtrace/meshtrace/propagation"
 	"github.com/meshtrace/meshtrace/sampler"
 	"github.com/meshtrace/meshtrace/span"
 )
@@ -76,7 +79,7 @@ type cost struct {
 
 // costs returns the ways to trace. The recommended one keeps the budget over bare gRPC, 10 a call.
 // One with a stats handler cannot: gRPC itself takes more as soon as there is any, so what ours takes
-// is counted beyond one that does nothing.
+// is counted beyond one that does nothing, and may be a little more.
 func costs(tb testing.TB) (all []cost) {
 	tp, err := span.NewProvider(span.Config{Sampler: sampler.ParentBased(nil), Exporter: discard{}})
 	if err != nil {
@@ -84,9 +87,12 @@ func costs(tb testing.TB) (all []cost) {
 	}
 	idleServer, idleClient := []grpc.ServerOption{grpc.StatsHandler(idle{})}, []grpc.DialOption{grpc.WithStatsHandler(idle{})}
 	for _, w := range wirings[:3] {
-		baseServer, baseClient := idleServer, idleClient
+		baseServer, baseClient, beside := idleServer, idleClient, 0.0
 		if !w.handler {
 			baseServer, baseClient = nil, nil
+		}
+		if w.both {
+			beside = 1 // the attempt's, for a call that an interceptor began
 		}
 		server := func(path, traceparent string, tp trace.TracerProvider, budget float64) {
 			all = append(all, cost{
@@ -108,7 +114,7 @@ func costs(tb testing.TB) (all []cost) {
 		server("sampled", sampled, tp, 10)
 		server("unsampled", unsampled, tp, 6)
 		server("pass-through", sampled, nil, 6)
-		client("sampled", tp, 10)
+		client("sampled", tp, 10+beside)
 		client("pass-through", nil, 2)
 	}
 	return all
@@ -143,5 +149,47 @@ func BenchmarkUnary(b *testing.B) {
 	run("side=none/traceparent=yes", loopback(b, sampled, nil, nil))
 	for _, bb := range costs(b) {
 		run(bb.name, loopback(b, bb.traceparent, bb.server, bb.client))
+	}
+}
+
+// BenchmarkInterceptor measures the interceptors alone, without gRPC, whose noise is larger than they
+// are.
+func BenchmarkInterceptor(b *testing.B) {
+	tp, err := span.NewProvider(span.Config{Sampler: sampler.ParentBased(nil), Exporter: discard{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cc, err := grpc.NewClient("profiles:8080", grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cc.Close()
+	server, client := grpcmw.UnaryServerInterceptor(grpcmw.Config{TracerProvider: tp}), grpcmw.UnaryClientInterceptor(grpcmw.ClientConfig{TracerProvider: tp})
+	info := &grpc.UnaryServerInfo{FullMethod: "/grpc.testing.TestService/UnaryCall"}
+	from := &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(10, 42, 0, 17), Port: 48122}}
+	handle := func(context.Context, any) (any, error) { return nil, nil }
+	invoke := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error { return nil }
+	for name, traceparent := range map[string]string{"yes": sampled, "no": unsampled} {
+		came := metadata.Pairs(":authority", "users:8080", "user-agent", "grpc-go/1.84.0", "content-type", "application/grpc", "traceparent", traceparent)
+		served := peer.NewContext(metadata.NewIncomingContext(context.Background(), came), from)
+		b.Run("side=server/sampled="+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				server(served, nil, info, handle)
+			}
+		})
+		sc, err := propagation.ParseTraceparent(traceparent)
+		if err != nil {
+			b.Fatal(err)
+		}
+		bare := trace.ContextWithRemoteSpanContext(context.Background(), sc)
+		for metadataOf, ctx := range map[string]context.Context{"no": bare, "yes": metadata.AppendToOutgoingContext(bare, "authorization", "Bearer token", "tenant", "a")} {
+			b.Run("side=client/sampled="+name+"/metadata="+metadataOf, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					client(ctx, info.FullMethod, nil, nil, cc, invoke)
+				}
+			})
+		}
 	}
 }

@@ -56,8 +56,12 @@ func (c *called) attempt(ctx context.Context, info *stats.RPCTagInfo) *attempt {
 		c.last.ended, c.last.err = time.Time{}, nil
 		return c.last
 	}
-	a := &c.first
+	a := c.first
 	if c.last == nil {
+		if a == nil {
+			a = new(attempt)
+			c.first = a
+		}
 		if info.NameResolutionDelay && c.span.Span != nil {
 			c.span.AddEvent(resolvedEvent)
 		}
@@ -82,7 +86,7 @@ func (a *attempt) unused(ctx context.Context) bool {
 // divide tells the attempts apart when there is another one: the first one gets a span of its own,
 // and one of which gRPC does not say how it ended has failed.
 func (c *called) divide() {
-	if c.last == &c.first {
+	if c.last == c.first {
 		_, c.first.span = c.startAttempt(c.rpc.Context, 0, c.notBefore(c.first.began))
 		if c.first.told() {
 			c.first.endSpan()

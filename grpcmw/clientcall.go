@@ -23,8 +23,8 @@ type called struct {
 	ended    atomic.Bool
 
 	mu      sync.Mutex // held to make or end an attempt
-	first   attempt
-	last    *attempt  // nil if no stats handler has seen one
+	first   *attempt
+	last    *attempt  // nil as long as no stats handler has seen one
 	err     error     // that the latest attempt ended with
 	errTime time.Time // when
 }
@@ -46,7 +46,11 @@ func (c *called) Value(key any) any {
 func (c *called) finish(err error, ended time.Time) { c.finishAs(clientOutcome(err), ended) }
 
 // abandon ends a call that nobody has ended: an interceptor further in panicked.
-func (c *called) abandon() { c.finishAs(abortedOutcome(nil), time.Time{}) }
+func (c *called) abandon() {
+	if !c.ended.Load() {
+		c.finishAs(abortedOutcome(nil), time.Time{})
+	}
+}
 
 func (c *called) finishAs(out outcome, ended time.Time) {
 	if c.ended.Swap(true) {

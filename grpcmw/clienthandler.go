@@ -67,7 +67,11 @@ func (h *clientHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) cont
 	if !call.observed() {
 		return &unobserved{call.Context, method}
 	}
-	c := &called{rpc: call, client: h.client, alone: h}
+	c := new(struct { // most calls have one attempt, so one object is for both
+		called
+		only attempt
+	})
+	c.called.rpc, c.client, c.alone, c.first = call, h.client, h, &c.only
 	return c.attempt(call.Context, info)
 }
 

@@ -110,7 +110,8 @@ func (c *carrier) remove(f field) bool {
 		return true
 	}
 	c.removeNamed(f.lower())
-	return c.other.Get(f.lower()) == ""
+	_, removes := c.other.(Deleter)
+	return removes || c.other.Get(f.lower()) == ""
 }
 
 // removeNamed removes the field with a name that may be of somebody else's format.
