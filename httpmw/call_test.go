@@ -21,6 +21,7 @@ type closer struct {
 	err error
 }
 
+// TestClientSpanEnds ends the span with the body. It is long because of its table.
 func TestClientSpanEnds(t *testing.T) {
 	broken := errors.New("broken")
 	for _, tt := range []struct {

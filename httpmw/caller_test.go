@@ -16,6 +16,7 @@ import (
 	"github.com/meshtrace/meshtrace/sampler"
 )
 
+// TestDecide overrides samplers and parents. It is long because of its table.
 func TestDecide(t *testing.T) {
 	never := sampler.ParentBased(sdktrace.NeverSample())
 	always := sampler.ParentBased(sdktrace.AlwaysSample())

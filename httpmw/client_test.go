@@ -31,62 +31,64 @@ func respond(status int, body io.ReadCloser) roundTripper {
 	}
 }
 
+var clientSpanTests = []struct {
+	rule    string
+	method  string
+	url     string
+	body    string
+	respond int
+	name    string
+	status  codes.Code
+	attrs   map[string]string
+}{
+	{
+		rule: "the name is the method", method: "GET", url: "http://example.com/users/1?q=x", respond: 200,
+		name: "GET",
+		attrs: map[string]string{
+			"http.request.method": "GET", "url.full": "http://example.com/users/1?q=x", "server.address": "example.com", "server.port": "80",
+			"http.response.status_code": "200", "network.protocol.version": "1.1", "http.response.body.size": "2", "error.type": "", "http.request.resend_count": "",
+		},
+	},
+	{
+		rule: "no method is GET", method: "", url: "http://example.com", respond: 200, name: "GET",
+		attrs: map[string]string{"http.request.method": "GET", "url.full": "http://example.com"},
+	},
+	{
+		rule: "a method that is not known is _OTHER", method: "BREW", url: "http://example.com/", respond: 200, name: "HTTP",
+		attrs: map[string]string{"http.request.method": "_OTHER", "http.request.method_original": "BREW"},
+	},
+	{
+		rule: "the default port of https", method: "GET", url: "https://example.com/", respond: 200, name: "GET",
+		attrs: map[string]string{"server.port": "443"},
+	},
+	{
+		rule: "an explicit port", method: "GET", url: "https://[2001:db8::1]:8443/", respond: 200, name: "GET",
+		attrs: map[string]string{"server.address": "2001:db8::1", "server.port": "8443", "url.full": "https://[2001:db8::1]:8443/"},
+	},
+	{
+		rule: "credentials are redacted", method: "GET", url: "https://user:secret@example.com/?sig=secret&a=1", respond: 200, name: "GET",
+		attrs: map[string]string{"url.full": "https://REDACTED:REDACTED@example.com/?sig=REDACTED&a=1", "server.address": "example.com"},
+	},
+	{
+		rule: "a URL longer than most", method: "GET", url: "http://example.com/" + strings.Repeat("x", 1000), respond: 200, name: "GET",
+		attrs: map[string]string{"url.full": "http://example.com/" + strings.Repeat("x", 1000)},
+	},
+	{
+		rule: "the size of the request", method: "POST", url: "http://example.com/", body: "hello", respond: 201, name: "POST",
+		attrs: map[string]string{"http.request.body.size": "5", "http.response.status_code": "201"},
+	},
+	{
+		rule: "4xx is an error of ours", method: "GET", url: "http://example.com/", respond: 404, name: "GET", status: codes.Error,
+		attrs: map[string]string{"http.response.status_code": "404", "error.type": "404"},
+	},
+	{
+		rule: "5xx is an error", method: "GET", url: "http://example.com/", respond: 500, name: "GET", status: codes.Error,
+		attrs: map[string]string{"error.type": "500"},
+	},
+}
+
 func TestClientSpan(t *testing.T) {
-	for _, tt := range []struct {
-		rule    string
-		method  string
-		url     string
-		body    string
-		respond int
-		name    string
-		status  codes.Code
-		attrs   map[string]string
-	}{
-		{
-			rule: "the name is the method", method: "GET", url: "http://example.com/users/1?q=x", respond: 200,
-			name: "GET",
-			attrs: map[string]string{
-				"http.request.method": "GET", "url.full": "http://example.com/users/1?q=x", "server.address": "example.com", "server.port": "80",
-				"http.response.status_code": "200", "network.protocol.version": "1.1", "http.response.body.size": "2", "error.type": "", "http.request.resend_count": "",
-			},
-		},
-		{
-			rule: "no method is GET", method: "", url: "http://example.com", respond: 200, name: "GET",
-			attrs: map[string]string{"http.request.method": "GET", "url.full": "http://example.com"},
-		},
-		{
-			rule: "a method that is not known is _OTHER", method: "BREW", url: "http://example.com/", respond: 200, name: "HTTP",
-			attrs: map[string]string{"http.request.method": "_OTHER", "http.request.method_original": "BREW"},
-		},
-		{
-			rule: "the default port of https", method: "GET", url: "https://example.com/", respond: 200, name: "GET",
-			attrs: map[string]string{"server.port": "443"},
-		},
-		{
-			rule: "an explicit port", method: "GET", url: "https://[2001:db8::1]:8443/", respond: 200, name: "GET",
-			attrs: map[string]string{"server.address": "2001:db8::1", "server.port": "8443", "url.full": "https://[2001:db8::1]:8443/"},
-		},
-		{
-			rule: "credentials are redacted", method: "GET", url: "https://user:secret@example.com/?sig=secret&a=1", respond: 200, name: "GET",
-			attrs: map[string]string{"url.full": "https://REDACTED:REDACTED@example.com/?sig=REDACTED&a=1", "server.address": "example.com"},
-		},
-		{
-			rule: "a URL longer than most", method: "GET", url: "http://example.com/" + strings.Repeat("x", 1000), respond: 200, name: "GET",
-			attrs: map[string]string{"url.full": "http://example.com/" + strings.Repeat("x", 1000)},
-		},
-		{
-			rule: "the size of the request", method: "POST", url: "http://example.com/", body: "hello", respond: 201, name: "POST",
-			attrs: map[string]string{"http.request.body.size": "5", "http.response.status_code": "201"},
-		},
-		{
-			rule: "4xx is an error of ours", method: "GET", url: "http://example.com/", respond: 404, name: "GET", status: codes.Error,
-			attrs: map[string]string{"http.response.status_code": "404", "error.type": "404"},
-		},
-		{
-			rule: "5xx is an error", method: "GET", url: "http://example.com/", respond: 500, name: "GET", status: codes.Error,
-			attrs: map[string]string{"error.type": "500"},
-		},
-	} {
+	for _, tt := range clientSpanTests {
 		t.Run(tt.rule, func(t *testing.T) {
 			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
 				rt := httpmw.NewTransport(respond(tt.respond, io.NopCloser(strings.NewReader("ok"))), httpmw.ClientConfig{TracerProvider: tp})

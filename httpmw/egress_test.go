@@ -34,6 +34,7 @@ func TestNewHosts(t *testing.T) {
 	}
 }
 
+// TestEgress keeps headers inside the mesh. It is long because of its table.
 func TestEgress(t *testing.T) {
 	trusted := httpmw.Egress{Mesh: hosts(t, "cluster.local", ".cluster.local", "10.0.0.0/8", "fd00::/8", "127.0.0.1")}
 	for _, tt := range []struct {

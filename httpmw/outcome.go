@@ -159,6 +159,7 @@ func errorType(err error) string {
 	var (
 		timeout interface{ Timeout() bool }
 		dns     *net.DNSError
+		stream  streamError
 	)
 	switch {
 	case errors.Is(err, context.Canceled), err.Error() == cancelledByChannel:
@@ -169,13 +170,23 @@ func errorType(err error) string {
 		return errorTimeout
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return errorRefused
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &stream):
 		return errorReset
 	case isTLS(err):
 		return errorTLS
 	}
 	return typeName(err)
 }
+
+// streamError is net/http's error for a stream of HTTP/2 that one side has reset. The type is not
+// exported, but lets itself be read as any that has the same fields.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (e streamError) Error() string { return e.Cause.Error() }
 
 // cancelledByChannel is net/http's error for a request whose Cancel channel was closed, as
 // http.Client's Timeout does. It has no name.

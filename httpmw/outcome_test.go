@@ -24,6 +24,7 @@ import (
 
 type failure struct{ code int }
 
+// TestServerPanic describes a panic, and lets it go on. It is long because of its table.
 func TestServerPanic(t *testing.T) {
 	sentinel := &failure{1}
 	for _, tt := range []struct {
@@ -292,6 +293,7 @@ type unwrapper struct {
 
 func (w unwrapper) Unwrap() http.ResponseWriter { return w.below }
 
+// TestClientErrors tells errors apart by what one would do about them. It is long because of its table and the servers that it needs.
 func TestClientErrors(t *testing.T) {
 	tlsServer := httptest.NewUnstartedServer(http.HandlerFunc(okHandler))
 	tlsServer.Config.ErrorLog = quiet
@@ -362,6 +364,32 @@ func TestClientErrors(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestServerHangsUp has a server drop a request, before it has answered and while it does.
+func TestServerHangsUp(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, serve func(http.Handler) *httptest.Server) {
+		s := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/body" {
+				io.WriteString(w, "part")
+				w.(http.Flusher).Flush()
+			}
+			panic(http.ErrAbortHandler)
+		}))
+		for path, status := range map[string]string{"/": "", "/body": "200"} {
+			tp, spans := ours(t, nil)
+			resp, err := httpmw.NewTransport(s.Client().Transport, httpmw.ClientConfig{TracerProvider: tp}).RoundTrip(request(t, "GET", s.URL+path))
+			if err == nil {
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+			got := spans.one(t)
+			checkAttrs(t, attrs(got), map[string]string{"error.type": "reset", "http.response.status_code": status})
+			if got.Status().Code != codes.Error {
+				t.Errorf("%s: status %v", path, got.Status())
+			}
+		}
+	})
 }
 
 func TestErrorTextHasNoURL(t *testing.T) {

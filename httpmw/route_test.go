@@ -21,6 +21,7 @@ func copying(next http.Handler) http.Handler {
 	})
 }
 
+// TestRoute learns the route from whoever knows it. It is long because of its table.
 func TestRoute(t *testing.T) {
 	routed := func() http.Handler {
 		mux := http.NewServeMux()

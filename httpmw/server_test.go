@@ -46,134 +46,135 @@ func request(t *testing.T, method, url string, header ...string) *http.Request {
 	return r
 }
 
-func TestServerSpan(t *testing.T) {
-	tests := []struct {
-		rule    string
-		request func(r *http.Request)
-		pattern string // of the handler in its mux
-		handler http.HandlerFunc
+var serverSpanTests = []struct {
+	rule    string
+	request func(r *http.Request)
+	pattern string // of the handler in its mux
+	handler http.HandlerFunc
 
-		name        string
-		status      codes.Code
-		description string
-		attrs       map[string]string // among others; an empty value means none
-	}{
-		{
-			rule:    "the name is method and route",
-			pattern: "GET /users/{id}", handler: okHandler,
-			name:  "GET /users/{id}",
-			attrs: map[string]string{"http.request.method": "GET", "http.route": "/users/{id}", "http.response.status_code": "200", "url.path": "/users/1", "url.scheme": "http", "server.address": "example.com", "server.port": "", "http.response.body.size": "2", "error.type": "", "url.query": ""},
+	name        string
+	status      codes.Code
+	description string
+	attrs       map[string]string // among others; an empty value means none
+}{
+	{
+		rule:    "the name is method and route",
+		pattern: "GET /users/{id}", handler: okHandler,
+		name:  "GET /users/{id}",
+		attrs: map[string]string{"http.request.method": "GET", "http.route": "/users/{id}", "http.response.status_code": "200", "url.path": "/users/1", "url.scheme": "http", "server.address": "example.com", "server.port": "", "http.response.body.size": "2", "error.type": "", "url.query": ""},
+	},
+	{
+		rule:    "the route has no method",
+		pattern: "/users/{id}", handler: okHandler,
+		name:  "GET /users/{id}",
+		attrs: map[string]string{"http.route": "/users/{id}"},
+	},
+	{
+		rule:    "the route has no host",
+		pattern: "GET example.com/users/{id}", handler: okHandler,
+		name:  "GET /users/{id}",
+		attrs: map[string]string{"http.route": "/users/{id}"},
+	},
+	{
+		rule:    "a HEAD request that a GET pattern serves is a HEAD request, and its body is not sent",
+		request: func(r *http.Request) { r.Method = "HEAD" },
+		pattern: "GET /users/{id}", handler: okHandler,
+		name:  "HEAD /users/{id}",
+		attrs: map[string]string{"http.request.method": "HEAD", "http.response.body.size": ""},
+	},
+	{
+		rule:    "without a route the name is the method",
+		pattern: "/other", handler: okHandler,
+		name:  "GET",
+		attrs: map[string]string{"http.route": "", "http.response.status_code": "404"},
+	},
+	{
+		rule:    "a method that is not known is _OTHER, in the name HTTP",
+		request: func(r *http.Request) { r.Method = "BREW" },
+		pattern: "/users/{id}", handler: okHandler,
+		name:  "HTTP /users/{id}",
+		attrs: map[string]string{"http.request.method": "_OTHER", "http.request.method_original": "BREW"},
+	},
+	{
+		rule:    "methods are case-sensitive",
+		request: func(r *http.Request) { r.Method = "get" },
+		pattern: "/users/{id}", handler: okHandler,
+		name:  "HTTP /users/{id}",
+		attrs: map[string]string{"http.request.method": "_OTHER", "http.request.method_original": "get"},
+	},
+	{
+		rule:    "the port is the Host header's",
+		request: func(r *http.Request) { r.Host = "example.com:8443" },
+		pattern: "/", handler: okHandler,
+		name:  "GET /",
+		attrs: map[string]string{"server.address": "example.com", "server.port": "8443"},
+	},
+	{
+		rule:    "an IPv6 address has no brackets",
+		request: func(r *http.Request) { r.Host = "[2001:db8::1]:80" },
+		pattern: "/", handler: okHandler,
+		name:  "GET /",
+		attrs: map[string]string{"server.address": "2001:db8::1", "server.port": "80"},
+	},
+	{
+		rule:    "a query is recorded without signatures",
+		request: func(r *http.Request) { r.URL.RawQuery = "color=blue&sig=abc" },
+		pattern: "/", handler: okHandler,
+		name:  "GET /",
+		attrs: map[string]string{"url.query": "color=blue&sig=REDACTED"},
+	},
+	{
+		rule:    "the user agent",
+		request: func(r *http.Request) { r.Header.Set("User-Agent", "curl/8") },
+		pattern: "/", handler: okHandler,
+		name:  "GET /",
+		attrs: map[string]string{"user_agent.original": "curl/8"},
+	},
+	{
+		rule:    "4xx is the client's error, not ours",
+		pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) },
+		name:  "GET /",
+		attrs: map[string]string{"http.response.status_code": "400", "error.type": ""},
+	},
+	{
+		rule:    "5xx is an error, and the status code says enough",
+		pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
+		name: "GET /", status: codes.Error,
+		attrs: map[string]string{"http.response.status_code": "503", "error.type": "503"},
+	},
+	{
+		rule:    "the first status counts",
+		pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201); w.WriteHeader(500) },
+		name:  "GET /",
+		attrs: map[string]string{"http.response.status_code": "201"},
+	},
+	{
+		rule:    "an informational status is not the final one",
+		pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); w.WriteHeader(404) },
+		name:  "GET /",
+		attrs: map[string]string{"http.response.status_code": "404"},
+	},
+	{
+		rule:    "a handler that writes nothing answers 200",
+		pattern: "/", handler: func(http.ResponseWriter, *http.Request) {},
+		name:  "GET /",
+		attrs: map[string]string{"http.response.status_code": "200", "http.response.body.size": ""},
+	},
+	{
+		rule:    "bytes are counted through ReadFrom, WriteString and Write",
+		pattern: "/",
+		handler: func(w http.ResponseWriter, _ *http.Request) {
+			w.Write([]byte("a"))
+			io.WriteString(w, "bc")
+			io.Copy(w, io.LimitReader(strings.NewReader("defg"), 3))
 		},
-		{
-			rule:    "the route has no method",
-			pattern: "/users/{id}", handler: okHandler,
-			name:  "GET /users/{id}",
-			attrs: map[string]string{"http.route": "/users/{id}"},
-		},
-		{
-			rule:    "the route has no host",
-			pattern: "GET example.com/users/{id}", handler: okHandler,
-			name:  "GET /users/{id}",
-			attrs: map[string]string{"http.route": "/users/{id}"},
-		},
-		{
-			rule:    "a HEAD request that a GET pattern serves is a HEAD request, and its body is not sent",
-			request: func(r *http.Request) { r.Method = "HEAD" },
-			pattern: "GET /users/{id}", handler: okHandler,
-			name:  "HEAD /users/{id}",
-			attrs: map[string]string{"http.request.method": "HEAD", "http.response.body.size": ""},
-		},
-		{
-			rule:    "without a route the name is the method",
-			pattern: "/other", handler: okHandler,
-			name:  "GET",
-			attrs: map[string]string{"http.route": "", "http.response.status_code": "404"},
-		},
-		{
-			rule:    "a method that is not known is _OTHER, in the name HTTP",
-			request: func(r *http.Request) { r.Method = "BREW" },
-			pattern: "/users/{id}", handler: okHandler,
-			name:  "HTTP /users/{id}",
-			attrs: map[string]string{"http.request.method": "_OTHER", "http.request.method_original": "BREW"},
-		},
-		{
-			rule:    "methods are case-sensitive",
-			request: func(r *http.Request) { r.Method = "get" },
-			pattern: "/users/{id}", handler: okHandler,
-			name:  "HTTP /users/{id}",
-			attrs: map[string]string{"http.request.method": "_OTHER", "http.request.method_original": "get"},
-		},
-		{
-			rule:    "the port is the Host header's",
-			request: func(r *http.Request) { r.Host = "example.com:8443" },
-			pattern: "/", handler: okHandler,
-			name:  "GET /",
-			attrs: map[string]string{"server.address": "example.com", "server.port": "8443"},
-		},
-		{
-			rule:    "an IPv6 address has no brackets",
-			request: func(r *http.Request) { r.Host = "[2001:db8::1]:80" },
-			pattern: "/", handler: okHandler,
-			name:  "GET /",
-			attrs: map[string]string{"server.address": "2001:db8::1", "server.port": "80"},
-		},
-		{
-			rule:    "a query is recorded without signatures",
-			request: func(r *http.Request) { r.URL.RawQuery = "color=blue&sig=abc" },
-			pattern: "/", handler: okHandler,
-			name:  "GET /",
-			attrs: map[string]string{"url.query": "color=blue&sig=REDACTED"},
-		},
-		{
-			rule:    "the user agent",
-			request: func(r *http.Request) { r.Header.Set("User-Agent", "curl/8") },
-			pattern: "/", handler: okHandler,
-			name:  "GET /",
-			attrs: map[string]string{"user_agent.original": "curl/8"},
-		},
-		{
-			rule:    "4xx is the client's error, not ours",
-			pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) },
-			name:  "GET /",
-			attrs: map[string]string{"http.response.status_code": "400", "error.type": ""},
-		},
-		{
-			rule:    "5xx is an error, and the status code says enough",
-			pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
-			name: "GET /", status: codes.Error,
-			attrs: map[string]string{"http.response.status_code": "503", "error.type": "503"},
-		},
-		{
-			rule:    "the first status counts",
-			pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201); w.WriteHeader(500) },
-			name:  "GET /",
-			attrs: map[string]string{"http.response.status_code": "201"},
-		},
-		{
-			rule:    "an informational status is not the final one",
-			pattern: "/", handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); w.WriteHeader(404) },
-			name:  "GET /",
-			attrs: map[string]string{"http.response.status_code": "404"},
-		},
-		{
-			rule:    "a handler that writes nothing answers 200",
-			pattern: "/", handler: func(http.ResponseWriter, *http.Request) {},
-			name:  "GET /",
-			attrs: map[string]string{"http.response.status_code": "200", "http.response.body.size": ""},
-		},
-		{
-			rule:    "bytes are counted through ReadFrom, WriteString and Write",
-			pattern: "/",
-			handler: func(w http.ResponseWriter, _ *http.Request) {
-				w.Write([]byte("a"))
-				io.WriteString(w, "bc")
-				io.Copy(w, io.LimitReader(strings.NewReader("defg"), 3))
-			},
-			name:  "GET /",
-			attrs: map[string]string{"http.response.body.size": "6"},
-		},
-	}
-	for _, tt := range tests {
+		name:  "GET /",
+		attrs: map[string]string{"http.response.body.size": "6"},
+	},
+}
+
+func TestServerSpan(t *testing.T) {
+	for _, tt := range serverSpanTests {
 		t.Run(tt.rule, func(t *testing.T) {
 			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
 				mux := http.NewServeMux()

@@ -116,6 +116,7 @@ func call(w http.ResponseWriter) (results []any) {
 	return results
 }
 
+// TestCapabilities gives a handler what the writer below can do, and nothing else. It is long because each kind of writer is spelt out.
 func TestCapabilities(t *testing.T) {
 	var c []string
 	w := plain{httptest.NewRecorder()}
