@@ -80,19 +80,27 @@ func (x *exchange) begin() {
 // the same value. It must be deferred itself, or it would not see the panic.
 func (x *exchange) end() {
 	thrown := recover()
+	defer x.leave() // deferred: what Config has us call may panic, too
 	out := x.outcome(thrown)
 	to := x.routeAfter()
 	if x.span.IsRecording() {
 		x.describe(out, to, thrown)
 	}
 	if x.meters != nil {
-		x.meters.end(x, out, to)
+		x.meters.record(x, out, to)
 	}
-	x.span.End()
-	handBack(x.outer, x.inner)
 	if thrown != nil {
 		panic(thrown)
 	}
+}
+
+// leave does what must be done however the request ended.
+func (x *exchange) leave() {
+	if x.meters != nil {
+		x.meters.end(x)
+	}
+	x.span.End()
+	handBack(x.outer, x.inner)
 }
 
 // describe puts the route and the outcome on the span.

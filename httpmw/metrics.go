@@ -39,9 +39,11 @@ func (m *serverMeters) begin(x *exchange) {
 	m.active.Add(x, 1, x.active.add...)
 }
 
-// end counts a request out. Its context carries its span, for exemplars.
-func (m *serverMeters) end(x *exchange, out outcome, to route) {
-	m.active.Add(x, -1, x.active.add...)
+// end counts a request out.
+func (m *serverMeters) end(x *exchange) { m.active.Add(x, -1, x.active.add...) }
+
+// record measures a request that was served. Its context carries its span, for exemplars.
+func (m *serverMeters) record(x *exchange, out outcome, to route) {
 	if !m.duration.Enabled(x) && !m.request.Enabled(x) && !m.response.Enabled(x) {
 		return
 	}

@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meshtrace/meshtrace/httpmw"
@@ -97,6 +99,34 @@ func TestServerPanic(t *testing.T) {
 				}
 				if want := strings.Fields(tt.message); tt.message == "" && len(messages) > 0 || tt.message != "" && !cmp.Equal(messages, []string{tt.message}) {
 					t.Errorf("exceptions %q, want %q", messages, want)
+				}
+			})
+		})
+	}
+}
+
+// TestConfigPanics has the user's own functions panic when the handler has returned, and when it
+// has panicked.
+func TestConfigPanics(t *testing.T) {
+	for rule, handler := range map[string]http.HandlerFunc{
+		"the handler returns": okHandler,
+		"the handler panics":  func(http.ResponseWriter, *http.Request) { panic("handler") },
+	} {
+		t.Run(rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				mp, measured := newMetrics(t)
+				h := httpmw.New(httpmw.Config{TracerProvider: tp, MeterProvider: mp, Attributes: func(*http.Request) []attribute.KeyValue { panic("boom") }})
+				func() {
+					defer func() {
+						if got := recover(); got != "boom" {
+							t.Errorf("panicked on with %v", got)
+						}
+					}()
+					h.Wrap(handler).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+				}()
+				spans.one(t)
+				if active := measured.all()["http.server.active_requests"].Data.(metricdata.Sum[int64]).DataPoints; active[0].Value != 0 {
+					t.Errorf("active at the end: %v", active)
 				}
 			})
 		})
