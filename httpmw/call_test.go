@@ -2,9 +2,11 @@ package httpmw_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -100,6 +102,38 @@ func TestClientSpanEnds(t *testing.T) {
 					t.Errorf("status %v", got.Status())
 				}
 				checkAttrs(t, attrs(got), tt.attrs)
+			})
+		})
+	}
+}
+
+// TestResponseGivenUp reads a response until the caller does not want it any more.
+func TestResponseGivenUp(t *testing.T) {
+	for _, tt := range []struct {
+		rule      string
+		status    int
+		err       error
+		errorType string
+		failed    bool
+	}{
+		{"a success is cancelled", 200, context.Canceled, "cancelled", false},
+		{"a failure stays one", 404, context.Canceled, "404", true},
+		{"a success that breaks off", 200, io.ErrUnexpectedEOF, "reset", true},
+		{"a failure that breaks off", 500, io.ErrUnexpectedEOF, "reset", true},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			eachProvider(t, func(t *testing.T, tp trace.TracerProvider, spans ends) {
+				body := closer{iotest.ErrReader(tt.err), nil}
+				resp, err := httpmw.NewTransport(respond(tt.status, body), httpmw.ClientConfig{TracerProvider: tp}).RoundTrip(request(t, "GET", "http://example.com/"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				io.Copy(io.Discard, resp.Body)
+				got := spans.one(t)
+				if failed := got.Status().Code == codes.Error; failed != tt.failed {
+					t.Errorf("status %v", got.Status())
+				}
+				checkAttrs(t, attrs(got), map[string]string{"error.type": tt.errorType, "http.response.status_code": strconv.Itoa(tt.status)})
 			})
 		})
 	}
