@@ -118,9 +118,9 @@ func (c *call) finish(out outcome, size int64) {
 	c.span.End()
 }
 
-// leak is c's finalizer. A call that the pool has dropped has ended.
+// leak is c's finalizer. A call that the pool has dropped has ended, or was never sent.
 func (c *call) leak() {
-	if c.transport == nil {
+	if c.sent == 0 {
 		return
 	}
 	c.transport.leaked.Add(1)
