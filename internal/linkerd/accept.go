@@ -17,17 +17,15 @@ func accept(prepare func(*http.Request), next http.RoundTripper) http.Handler {
 		},
 		Transport:     next,
 		FlushInterval: -1,
-		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ErrorLog:      log.New(io.Discard, "", 0),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		proxy := proxy
-		head := &responseHead{ResponseWriter: w, version: r.ProtoMajor}
-		proxy.ModifyResponse = head.expect
+		proxy, answer := proxy, &answer{ResponseWriter: w, req: r}
+		proxy.ModifyResponse, proxy.ErrorHandler = answer.expect, answer.abort
 		if r.ProtoMajor == 1 && r.Body != http.NoBody {
-			serveFullDuplex(&proxy, head, r)
+			serveFullDuplex(&proxy, answer, r)
 		} else {
-			proxy.ServeHTTP(head, r)
+			proxy.ServeHTTP(answer, r)
 		}
 	})
 }

@@ -21,12 +21,11 @@
 //
 // HTTP/2 stays HTTP/2 all the way, and with it gRPC: messages pass one by one in both directions,
 // trailers and responses of nothing but a head as they are, and a stream that is cancelled or reset
-// at one end is so at the other.
+// at one end is so at the other, with the same code.
 //
-// Three things differ from the real proxy: it exports by OTLP over gRPC and mutual TLS, this one by
-// OTLP over HTTP; only headers follow the older generations that a [Mode] names, while spans
-// always have the form of the present one; and a stream that an application resets reaches the
-// caller with the code INTERNAL_ERROR, whatever it had, as net/http's server knows no other.
+// Two things differ from the real proxy: it exports by OTLP over gRPC and mutual TLS, this one by
+// OTLP over HTTP; and only headers follow the older generations that a [Mode] names, while spans
+// always have the form of the present one.
 //
 // The package shares no code with the propagators that it tests: its parsers follow the proxy's
 // quirks, not the specifications. One quirk is dangerous. The value 00-T-S- of a traceparent, with

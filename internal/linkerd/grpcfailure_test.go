@@ -1,11 +1,14 @@
 package linkerd_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +47,13 @@ func TestGRPCServerStops(t *testing.T) {
 // startRaw is a mesh whose server is an HTTP/2 handler, which can break what gRPC's own cannot.
 func startRaw(t *testing.T, app http.HandlerFunc) grpcMesh {
 	t.Helper()
-	b := startPod(t, app, linkerd.Config{})
+	return behindProxies(t, linkerd.Config{App: serve(t, app)})
+}
+
+// behindProxies is a mesh with a server that listens somewhere.
+func behindProxies(t *testing.T, cfg linkerd.Config) grpcMesh {
+	t.Helper()
+	b := startPod(t, nil, cfg)
 	a := startPod(t, nil, linkerd.Config{Routes: map[string]linkerd.Endpoint{"b.default:8080": {Addr: b.inbound, Meshed: true}}})
 	return grpcMesh{dialGRPC(t, a.outbound), a, b, nil}
 }
@@ -98,6 +107,68 @@ func TestGRPCEndsInHTTP2(t *testing.T) {
 	}
 }
 
+// With which code a stream is reset is a status to gRPC, and both proxies hand it on.
+func TestGRPCResetCodes(t *testing.T) {
+	head := frame(typeHeaders, 1, append([]byte{statusOK, literal, contentType - 15, 16}, "application/grpc"...)...)
+	head[4] = endHeaders
+	for code, want := range map[byte]codes.Code{
+		2: codes.Internal, 8: codes.Canceled, 11: codes.ResourceExhausted, 12: codes.PermissionDenied,
+	} {
+		for _, begun := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v/begun=%t", want, begun), func(t *testing.T) {
+				frames, directions := [][]byte{frame(typeReset, 1, 0, 0, 0, code)}, []string(nil)
+				if begun {
+					frames, directions = slices.Insert(frames, 0, head), []string{"outbound", "inbound"}
+				}
+				m := behindProxies(t, linkerd.Config{App: rawAddr(t, frames...)})
+				if _, err := m.UnaryCall(calling(t), &pb.SimpleRequest{}); status.Code(err) != want {
+					t.Errorf("error %v, want %v", err, want)
+				}
+				checkChain(t, m.spans(t), testMethods+"UnaryCall", directions...)
+			})
+		}
+	}
+}
+
+// A server resets streams when their time is over. Their callers, who know of no deadline, see just that.
+func TestGRPCServersDeadline(t *testing.T) {
+	m := startGRPC(t, linkerd.Modern, testService{unary: func(ctx context.Context, _ *pb.SimpleRequest) (*pb.SimpleResponse, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}})
+	client := newClient(t, 2, m.a.outbound)
+	var calls sync.WaitGroup
+	for range 50 {
+		calls.Go(func() {
+			req, err := http.NewRequestWithContext(t.Context(), "POST", "http://b.default:8080"+testMethods+"UnaryCall", bytes.NewReader(make([]byte, 5)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			req.Header = http.Header{"Content-Type": {"application/grpc"}, "Te": {"trailers"}, "Grpc-Timeout": {"50m"}}
+			resp, err := client.Do(req)
+			if err == nil { // the handler was faster than the timer
+				resp.Body.Close()
+				return
+			}
+			var reset streamError
+			if !errors.As(err, &reset) || reset.Code != 8 {
+				t.Errorf("error %v, want CANCEL", err)
+			}
+		})
+	}
+	calls.Wait()
+}
+
+// streamError has the shape of net/http's.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (e streamError) Error() string { return fmt.Sprint("reset with code ", e.Code) }
+
 // What a proxy answers itself is a response of gRPC, so its status is 200.
 func TestGRPCAnswersOfTheProxy(t *testing.T) {
 	for _, tt := range []struct {
@@ -142,9 +213,7 @@ func TestGRPCAnswersOfTheProxy(t *testing.T) {
 
 // The server behind the other proxy is gone: that proxy answers, so all four spans are there.
 func TestGRPCServerIsGone(t *testing.T) {
-	b := startPod(t, nil, linkerd.Config{App: closedAddr(t)})
-	a := startPod(t, nil, linkerd.Config{Routes: map[string]linkerd.Endpoint{"b.default:8080": {Addr: b.inbound, Meshed: true}}})
-	m := grpcMesh{dialGRPC(t, a.outbound), a, b, nil}
+	m := behindProxies(t, linkerd.Config{App: closedAddr(t)})
 	if _, err := m.UnaryCall(calling(t), &pb.SimpleRequest{}); status.Code(err) != codes.Unavailable {
 		t.Errorf("error %v, want %v", err, codes.Unavailable)
 	}
@@ -215,13 +284,22 @@ func answerRaw(conn *net.TCPConn, frames [][]byte) {
 	_, _ = io.Copy(io.Discard, conn) // what is unread would break the connection before the frames are read
 }
 
-// Frames of HTTP/2. Spec: RFC 9113, sections 4.1 and 6.
+// Of HTTP/2's frames. Spec: RFC 9113, sections 4.1 and 6.
 const (
 	frameHead    = 9
 	typeHeaders  = 1
 	typeReset    = 3
 	typeSettings = 4
 	typeGoAway   = 7
+	endHeaders   = 4 // a flag
+)
+
+// Of HPACK: a field of the static table, a literal whose name is one, and that name's number.
+// Spec: RFC 7541, sections 6.1, 6.2.2, and appendix A.
+const (
+	statusOK    = 0x88
+	literal     = 0x0f
+	contentType = 31
 )
 
 func frame(kind, stream byte, payload ...byte) []byte {

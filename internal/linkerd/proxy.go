@@ -193,12 +193,3 @@ func (p *Proxy) Close() {
 	}
 	p.wire.close()
 }
-
-// NewServer returns a server for one side of a proxy, or for an application. It speaks HTTP/1 and
-// unencrypted HTTP/2.
-func NewServer(h http.Handler) *http.Server {
-	srv := &http.Server{Handler: h, Protocols: new(http.Protocols)}
-	srv.Protocols.SetHTTP1(true)
-	srv.Protocols.SetUnencryptedHTTP2(true)
-	return srv
-}

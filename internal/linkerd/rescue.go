@@ -82,16 +82,6 @@ func errorStatus(err error) (httpStatus int, grpcStatus string) {
 	return http.StatusInternalServerError, "13" // internal
 }
 
-// streamError has the shape of net/http's own error for a reset HTTP/2 stream, which is not exported
-// but lets errors.As fill any struct like it.
-type streamError struct {
-	StreamID uint32
-	Code     uint32
-	Cause    error
-}
-
-func (streamError) Error() string { return "the stream was reset" }
-
 // isHTTP2 reports whether the peer has said that the stream, or its whole connection, ends.
 func isHTTP2(err error) bool {
 	return errors.As(err, new(streamError)) || strings.HasPrefix(err.Error(), "http2: server sent GOAWAY")
