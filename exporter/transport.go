@@ -17,12 +17,12 @@ type transport struct {
 	dialer net.Dialer
 
 	mu     sync.Mutex
-	open   map[*connection]struct{}
+	open   map[net.Conn]struct{}
 	closed bool
 }
 
 func newTransport(cfg Config, protocols *http.Protocols) *transport {
-	t := &transport{open: make(map[*connection]struct{})}
+	t := &transport{open: make(map[net.Conn]struct{})}
 	t.Transport = &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            t.dial,
@@ -51,8 +51,11 @@ func (t *transport) dial(ctx context.Context, network, address string) (net.Conn
 		conn.Close()
 		return nil, net.ErrClosed
 	}
+	t.open[conn] = struct{}{}
 	c := &connection{conn, t}
-	t.open[c] = struct{}{}
+	if t.Protocols != nil { // it is for gRPC
+		return newPipe(c), nil
+	}
 	return c, nil
 }
 
@@ -64,8 +67,8 @@ func (t *transport) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
-	for c := range t.open {
-		c.Conn.Close()
+	for conn := range t.open {
+		conn.Close()
 	}
 	clear(t.open)
 }
@@ -78,7 +81,7 @@ type connection struct {
 
 func (c *connection) Close() error {
 	c.transport.mu.Lock()
-	delete(c.transport.open, c)
+	delete(c.transport.open, c.Conn)
 	c.transport.mu.Unlock()
 	return c.Conn.Close()
 }
