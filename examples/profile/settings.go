@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 
@@ -44,7 +45,7 @@ func parseFlags(args []string, stderr io.Writer) (s settings, err error) {
 	flags.IntVar(&s.requests, "requests", 1, "how `many` requests are sent")
 	flags.Float64Var(&s.percent, "sample", 100, "how many `percent` of the traces that start here are sampled")
 	flags.BoolVar(&s.fail, "fail", false, "let the profile-service fail every other request")
-	flags.StringVar(&s.endpoint, "endpoint", "", "`URL` to send spans to, such as http://localhost:4318 or jaeger+http://localhost:14268 (default: print them)")
+	flags.StringVar(&s.endpoint, "endpoint", "", "`URL` to send spans to, such as http://localhost:4318, grpc://localhost:4317 or jaeger+http://localhost:14268 (default: print them)")
 	flags.StringVar(&s.proxyEndpoint, "proxy-endpoint", "", "OTLP/HTTP `URL` for the proxies' spans (default: OTLP on the endpoint's host)")
 	flags.StringVar(&s.propagation, "propagation", "w3c", "the `format` of the services' trace headers: w3c, or b3 with proxies that know nothing else")
 	flags.StringVar(&s.traceparent, "traceparent", "", "let requests come with a trace, the `value` of a traceparent header")
@@ -144,9 +145,9 @@ func otlpBeside(endpoint string) string {
 		}
 		return u.String()
 	case "grpc", "jaeger+http", "jaeger+grpc":
-		return "http://" + u.Hostname() + ":4318/v1/traces"
+		return "http://" + net.JoinHostPort(u.Hostname(), "4318") + "/v1/traces"
 	case "grpcs", "jaeger+https", "jaeger+grpcs":
-		return "https://" + u.Hostname() + ":4318/v1/traces"
+		return "https://" + net.JoinHostPort(u.Hostname(), "4318") + "/v1/traces"
 	}
 	return ""
 }

@@ -51,6 +51,7 @@ func TestProxiesExportBesideTheServices(t *testing.T) {
 		"jaeger+http://jaeger:14268":      "http://jaeger:4318/v1/traces",
 		"jaeger+https://jaeger/api/x?y=z": "https://jaeger:4318/v1/traces",
 		"jaeger+grpc://jaeger":            "http://jaeger:4318/v1/traces",
+		"grpcs://[::1]:4317":              "https://[::1]:4318/v1/traces",
 		"jaeger+grpcs://jaeger:14250":     "https://jaeger:4318/v1/traces",
 		"grpc://jaeger:4317":              "http://jaeger:4318/v1/traces",
 		"grpcs://jaeger":                  "https://jaeger:4318/v1/traces",
