@@ -110,6 +110,16 @@ func TestTracestateAllocatesWhatItsTypeNeeds(t *testing.T) {
 	wantAllocs(t, needs, "tracestate", func() { seam.ExtractHeader(h) })
 }
 
+// Baggage that nobody asks for costs its context on the way in, and on the way out the slice that
+// http.Header wants.
+func TestUnreadBaggageIsNotParsed(t *testing.T) {
+	in := otelpropagation.HeaderCarrier(http.Header{"Traceparent": {traceparent}, "Baggage": {"tenant=acme,user=42;ttl=5"}})
+	linkerd, background := propagation.Linkerd(), context.Background()
+	wantAllocs(t, 3, "Extract", func() { linkerd.Extract(background, in) })
+	ctx, out := linkerd.Extract(background, in), otelpropagation.HeaderCarrier{}
+	wantAllocs(t, 2, "Inject", func() { linkerd.Inject(ctx, out) })
+}
+
 func TestInjectAllocatesOnce(t *testing.T) {
 	ctx, sc := span(trace.FlagsSampled)
 	for name, p := range formats {

@@ -48,6 +48,11 @@ var (
 
 // Extract returns ctx with the span context that wins, and with all else that the members find.
 func (o *order) Extract(ctx context.Context, from otelpropagation.TextMapCarrier) context.Context {
+	if h, ok := from.(otelpropagation.HeaderCarrier); ok && o.w3cFirst {
+		if sc, ok := o.extractUsual(http.Header(h)); ok {
+			return trace.ContextWithRemoteSpanContext(ctx, sc)
+		}
+	}
 	s := search{carrier: carrierOf(from), goOn: o.linkConflicts}
 	for i := range o.readers {
 		r := &o.readers[i]

@@ -67,6 +67,12 @@ func readTraceContext(c *carrier, traceparent string) found {
 // addTracestate adds what the tracestate headers say to the span context, and keeps their text
 // if that has no room for all of it.
 func (f *found) addTracestate(values []string) {
+	if len(values) == 1 && heldAsItIs(values[0]) {
+		if state, err := trace.ParseTraceState(values[0]); err == nil {
+			f.sc = f.sc.WithTraceState(state)
+			return
+		}
+	}
 	var list tracestate
 	if list.parse(values) != nil || list.len == 0 {
 		return
