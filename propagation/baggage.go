@@ -118,6 +118,7 @@ func boundedBaggage(values []string) (text string, cut bool) {
 	var members [maxBaggageMembers]string
 	n, commas, room := 0, 0, maxBaggageBytes+len(",")
 	for _, value := range values {
+		value = value[:min(len(value), room+1)] // enough to see that it is too long
 		for more := true; more; {
 			var member string
 			member, value, more = strings.Cut(value, ",")
@@ -199,6 +200,9 @@ func plainInBaggage(c byte) bool { return c != '%' && baggageBytes[c]&valueByte 
 // contextWithMoreBaggage returns ctx with those members of b whose keys ctx does not have yet.
 func contextWithMoreBaggage(ctx context.Context, b baggage.Baggage) context.Context {
 	all := baggage.FromContext(ctx)
+	if all.Len() == 0 {
+		return baggage.ContextWithBaggage(ctx, b)
+	}
 	for _, m := range b.Members() {
 		if all.Member(m.Key()).Key() == "" {
 			all, _ = all.SetMember(m)

@@ -10,6 +10,7 @@ import (
 	"github.com/meshtrace/meshtrace/internal/seam"
 	"github.com/meshtrace/meshtrace/propagation"
 	"go.opentelemetry.io/contrib/propagators/b3"
+	"go.opentelemetry.io/otel/baggage"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -51,8 +52,25 @@ func BenchmarkExtract(b *testing.B) {
 	state := injected(ctx, propagation.TraceContext{}, request())
 	state.Set("tracestate", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")
 	benchmarkExtract(b, "format=w3c/in=tracestate", propagation.TraceContext{}, otelpropagation.TraceContext{}, state)
+	bag := injected(ctx, propagation.TraceContext{}, request())
+	bag.Set("baggage", "tenant=acme,user=42;ttl=5")
+	w3cBaggage, w3cB3 := compositions[3], compositions[4]
+	benchmarkExtract(b, "format=w3c+baggage/in=baggage", w3cBaggage.ours, w3cBaggage.theirs, bag)
+	benchmarkExtract(b, "format=w3c+baggage/in=baggage/read=yes", reading{w3cBaggage.ours}, reading{w3cBaggage.theirs}, bag)
+	benchmarkExtract(b, "format=w3c+b3multi/in=b3", w3cB3.ours, w3cB3.theirs, injected(ctx, propagation.B3{}, request()))
 	benchmarkExtract(b, "format=linkerd/in=span", propagation.Linkerd(), nil, injected(ctx, propagation.Linkerd(), request()))
 	benchmarkExtract(b, "format=linkerd/in=none", propagation.Linkerd(), nil, request())
+}
+
+// reading is a propagator whose user asks for the baggage of every request.
+type reading struct {
+	otelpropagation.TextMapPropagator
+}
+
+func (p reading) Extract(ctx context.Context, from otelpropagation.TextMapCarrier) context.Context {
+	ctx = p.TextMapPropagator.Extract(ctx, from)
+	baggage.FromContext(ctx)
+	return ctx
 }
 
 func benchmarkExtract(b *testing.B, name string, ours, theirs otelpropagation.TextMapPropagator, h http.Header) {
@@ -87,6 +105,7 @@ func BenchmarkInject(b *testing.B) {
 		benchmarkInject(b, "format="+c.name+"/headers=3", c.ours, ctx, request())
 		benchmarkInject(b, "format="+c.name+"/headers=3/peer", c.theirs, ctx, request())
 	}
+	benchmarkInject(b, "format=none/headers=3", setter{}, ctx, request())
 	many := request()
 	for i := range 20 {
 		many.Set(fmt.Sprintf("x-own-%d", i), "v")
@@ -96,6 +115,20 @@ func BenchmarkInject(b *testing.B) {
 	benchmarkInject(b, "format=linkerd/headers=3", linkerd, ctx, request())
 	benchmarkInject(b, "format=linkerd/headers=23", linkerd, ctx, many)
 	benchmarkInject(b, "format=linkerd/headers=3/span=no", linkerd, context.Background(), request())
+}
+
+// setter does what no propagator can do without: it makes a header's value and sets it.
+type setter struct {
+	otelpropagation.TextMapPropagator
+}
+
+func (setter) Inject(_ context.Context, into otelpropagation.TextMapCarrier) {
+	value := new(struct {
+		slice [1]string
+		text  [len(traceparent)]byte
+	})
+	value.slice[0] = traceparent
+	into.(otelpropagation.HeaderCarrier)["Traceparent"] = value.slice[:]
 }
 
 func benchmarkInject(b *testing.B, name string, p otelpropagation.TextMapPropagator, ctx context.Context, h http.Header) {
@@ -154,6 +187,10 @@ func BenchmarkAdversary(b *testing.B) {
 		{"traceparent=10000 headers", http.Header{"Traceparent": make([]string, 10_000)}},
 		{"traceparent=NUL", http.Header{"Traceparent": {strings.Repeat("\x00", len(traceparent))}}},
 		{"traceparent=invalid UTF-8", http.Header{"Traceparent": {strings.Repeat("\xff", len(traceparent))}}},
+		{"tracestate=NUL", with("Tracestate", strings.Repeat("\x00", mega))},
+		{"tracestate=invalid UTF-8", with("Tracestate", strings.Repeat("\xff", mega))},
+		{"tracestate=separators", with("Tracestate", strings.Repeat("=,", mega/2))},
+		{"tracestate=512 characters of small members", with("Tracestate", members(32, "")+strings.Repeat(" ", 512-len(members(32, ""))))},
 		{"traceparent=separators", http.Header{"Traceparent": {strings.Repeat("-", mega)}}},
 		{"b3=1 MB", http.Header{"B3": {strings.Repeat("0-", mega/2)}}},
 		{"x-b3-traceid=1 MB", http.Header{"X-B3-Traceid": {strings.Repeat("a", mega)}, "X-B3-Spanid": {strings.Repeat("b", mega)}, "X-B3-Sampled": {strings.Repeat("true", mega/4)}}},
@@ -163,6 +200,18 @@ func BenchmarkAdversary(b *testing.B) {
 		{"grpc-trace-bin=1 MB", http.Header{"Grpc-Trace-Bin": {strings.Repeat("A", mega)}}},
 		{"baggage=1 MB of members", with("Baggage", strings.Repeat("a=b,", mega/4))},
 		{"baggage=1 MB of commas", with("Baggage", strings.Repeat(",", mega))},
+		{"baggage=1 MB of spaces", with("Baggage", strings.Repeat(" ", mega))},
+		{"jaeger-baggage=1 MB of commas", http.Header{"Jaeger-Baggage": {strings.Repeat(",", mega)}}},
+		{"jaeger-baggage=1 MB of spaces", http.Header{"Jaeger-Baggage": {strings.Repeat(" ", mega)}}},
+		{"baggage=NUL", with("Baggage", strings.Repeat("\x00", mega))},
+		{"baggage=invalid UTF-8", with("Baggage", strings.Repeat("\xff", mega))},
+		{"baggage=separators", with("Baggage", strings.Repeat("=;,", mega/3))},
+		{"baggage=8192 bytes of percents", with("Baggage", "a="+strings.Repeat("%20", 2730))},
+		{"baggage=8192 bytes of properties", with("Baggage", "a=1"+strings.Repeat(";p", 4094))},
+		{"uberctx=10000 headers", manyUberctx()},
+		{"every format=NUL", everyFormat(strings.Repeat("\x00", mega))},
+		{"every format=invalid UTF-8", everyFormat(strings.Repeat("\xff", mega))},
+		{"every format=separators", everyFormat(strings.Repeat("-:;,=%", mega/6))},
 		{"baggage=64 members of one key", with("Baggage", strings.Repeat("a=%20,", 64))},
 	} {
 		b.Run(in.name, func(b *testing.B) {
@@ -190,6 +239,27 @@ func BenchmarkAdversary(b *testing.B) {
 			_, _ = propagation.ParseServerTiming(timing)
 		}
 	})
+}
+
+// everyFormat is a request with the value in every header that is read.
+func everyFormat(value string) http.Header {
+	h := http.Header{}
+	for _, key := range []string{
+		"Traceparent", "Tracestate", "Baggage", "Grpc-Trace-Bin", "B3", "X-B3-Traceid", "X-B3-Spanid", "X-B3-Parentspanid", "X-B3-Sampled",
+		"X-B3-Flags", "Uber-Trace-Id", "Jaeger-Debug-Id", "Jaeger-Baggage", "Uberctx-K",
+	} {
+		h[key] = []string{value}
+	}
+	return h
+}
+
+// manyUberctx is a request with more of Jaeger's baggage than is read.
+func manyUberctx() http.Header {
+	h := http.Header{"Uber-Trace-Id": {"1:1:0:1"}}
+	for i := range 10_000 {
+		h[fmt.Sprintf("Uberctx-%d", i)] = []string{"v"}
+	}
+	return h
 }
 
 // longestMembers is as long as a tracestate is looked at, and has to be cut and re-joined.

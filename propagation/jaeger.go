@@ -155,13 +155,21 @@ func (Jaeger) read(c carrier) (got found) {
 	return got
 }
 
+// leastPair is how many bytes every pair of jaeger-baggage counts for, which bounds their number: a
+// list can be full of empty ones.
+const leastPair = maxBaggageBytes / maxBaggageCommas
+
 // jaegerBaggage reads uberctx-{key} and list, a value of jaeger-baggage: key=value, key=value.
 func (c *carrier) jaegerBaggage(list string) baggage.Baggage {
 	var kept jaegerBaggage
 	c.uberctx(&kept)
-	for list != "" && !kept.full {
+	list = list[:min(len(list), maxBaggageBytes+1)] // enough to see that it is too long
+	for list != "" {
 		var pair string
 		pair, list, _ = strings.Cut(list, ",")
+		if !kept.room(max(len(pair)+len(","), leastPair)) {
+			break
+		}
 		if key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok {
 			kept.add(key, value)
 		}
@@ -170,20 +178,20 @@ func (c *carrier) jaegerBaggage(list string) baggage.Baggage {
 	return b
 }
 
-// uberctx adds all headers whose names begin with uberctx-.
+// uberctx adds all headers whose names begin with uberctx-, as long as there is room.
 func (c *carrier) uberctx(kept *jaegerBaggage) {
 	const prefix, canonicalPrefix = "uberctx-", "Uberctx-"
 	if c.other != nil {
 		for _, key := range c.other.Keys() {
-			if len(key) > len(prefix) && strings.EqualFold(key[:len(prefix)], prefix) {
-				kept.add(key[len(prefix):], c.other.Get(key))
+			if len(key) > len(prefix) && strings.EqualFold(key[:len(prefix)], prefix) && !kept.addHeader(key[len(prefix):], c.other.Get(key)) {
+				return
 			}
 		}
 		return
 	}
 	for key, values := range c.header {
-		if name, ok := strings.CutPrefix(key, canonicalPrefix); ok && len(values) > 0 {
-			kept.add(name, values[0])
+		if name, ok := strings.CutPrefix(key, canonicalPrefix); ok && len(values) > 0 && !kept.addHeader(name, values[0]) {
+			return
 		}
 	}
 }
@@ -192,20 +200,30 @@ func (c *carrier) uberctx(kept *jaegerBaggage) {
 type jaegerBaggage struct {
 	members []baggage.Member
 	bytes   int
-	full    bool
 }
 
-// add adds a member whose key is of any case, and whose value is encoded like a URL's.
+// room reports whether there is room for so many bytes more, and one member.
+func (kept *jaegerBaggage) room(bytes int) bool {
+	kept.bytes += bytes
+	return kept.bytes <= maxBaggageBytes && len(kept.members) < maxBaggageMembers
+}
+
+func (kept *jaegerBaggage) addHeader(key, value string) bool {
+	if !kept.room(len(key) + len("=") + len(value) + len(",")) {
+		return false
+	}
+	kept.add(key, value)
+	return true
+}
+
+// add adds a member whose key is of any case, and whose value is encoded like a URL's. As a baggage
+// header it may be longer than it came: there must be room for that.
 func (kept *jaegerBaggage) add(key, value string) {
 	length := len(value)
-	if decoded, err := url.QueryUnescape(value[:min(length, maxBaggageBytes)]); err == nil {
+	if decoded, err := url.QueryUnescape(value); err == nil {
 		value = decoded // otherwise it was not encoded
 	}
-	kept.bytes += len(key) + max(length, encodedLen(value)) + len("=,")
-	if kept.full = kept.full || len(kept.members) == maxBaggageMembers || kept.bytes > maxBaggageBytes; kept.full {
-		return
-	}
-	if !utf8.ValidString(key) { // which ToLower would make valid
+	if !kept.room(max(encodedLen(value)-length, 0)) || !utf8.ValidString(key) { // which ToLower would make valid
 		return
 	}
 	if m, err := baggage.NewMemberRaw(strings.ToLower(key), value); err == nil {

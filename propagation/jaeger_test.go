@@ -158,7 +158,7 @@ func TestJaegerBaggageKeepsTheFirst(t *testing.T) {
 					want[key] = value
 				}
 			}
-			h := http.Header{"Uber-Trace-Id": {"1:1:0:1"}, "Jaeger-Baggage": {strings.Join(list, ", ")}}
+			h := http.Header{"Uber-Trace-Id": {"1:1:0:1"}, "Jaeger-Baggage": {strings.Join(list, ",")}}
 			ctx := propagation.Jaeger{}.Extract(context.Background(), otelpropagation.HeaderCarrier(h))
 			if diff := cmp.Diff(want, baggageOf(ctx)); diff != "" {
 				t.Errorf("baggage (-want +got):\n%s", diff)

@@ -323,17 +323,23 @@ func referenceBase64(value string) []byte {
 
 // referenceJaegerBaggage takes uberctx-{key}, then the list, as long as there is room.
 func referenceJaegerBaggage(key, value, list string) map[string]string {
-	pairs := [][2]string{{key, value}}
-	for _, pair := range strings.Split(list, ",") {
-		if key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok {
-			pairs = append(pairs, [2]string{key, value})
-		}
-	}
 	members, n, bytes := map[string]string{}, 0, 0
-	for _, pair := range pairs {
-		decoded, err := url.QueryUnescape(pair[1])
+	for i, pair := range append([]string{key + "=" + value}, strings.Split(list, ",")...) {
+		if i > 0 && len(pair)+1 < 32 {
+			bytes += 31 - len(pair)
+		}
+		if bytes += len(pair) + 1; bytes > 8192 || n == 64 {
+			break
+		}
+		if i > 0 {
+			var ok bool
+			if key, value, ok = strings.Cut(strings.Trim(pair, " \t"), "="); !ok {
+				continue
+			}
+		}
+		decoded, err := url.QueryUnescape(value)
 		if err != nil {
-			decoded = pair[1]
+			decoded = value
 		}
 		encoded := len(decoded)
 		for _, c := range []byte(decoded) {
@@ -341,11 +347,9 @@ func referenceJaegerBaggage(key, value, list string) map[string]string {
 				encoded += 2
 			}
 		}
-		if bytes += len(pair[0]) + max(len(pair[1]), encoded) + 2; bytes > 8192 || n == 64 {
-			break
-		}
-		if pair[0] != "" && utf8.ValidString(pair[0]) && utf8.ValidString(decoded) {
-			members[strings.ToLower(pair[0])] = decoded
+		bytes += max(encoded-len(value), 0)
+		if bytes <= 8192 && key != "" && utf8.ValidString(key) && utf8.ValidString(decoded) {
+			members[strings.ToLower(key)] = decoded
 			n++
 		}
 	}
