@@ -49,7 +49,8 @@ var (
 // Extract returns ctx with the span context that wins, and with all else that the members find.
 func (o *order) Extract(ctx context.Context, from otelpropagation.TextMapCarrier) context.Context {
 	if h, ok := from.(otelpropagation.HeaderCarrier); ok && o.w3cFirst {
-		if sc, ok := o.extractUsual(http.Header(h)); ok {
+		var sc trace.SpanContext
+		if o.extractUsual(http.Header(h), &sc) {
 			return trace.ContextWithRemoteSpanContext(ctx, sc)
 		}
 	}
@@ -74,10 +75,8 @@ func (o *order) Extract(ctx context.Context, from otelpropagation.TextMapCarrier
 // ExtractHeader returns the span context that Extract would put into a context, if it would put
 // nothing else there.
 func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) {
-	if o.w3cFirst {
-		if sc, ok := o.extractUsual(h); ok {
-			return sc, true
-		}
+	if o.w3cFirst && o.extractUsual(h, &sc) {
+		return sc, true
 	}
 	if o.foreign || o.baggage && len(h["Baggage"]) > 0 {
 		return trace.SpanContext{}, false
@@ -98,12 +97,9 @@ func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) 
 // extractUsual reads the headers of nearly every request in a mesh: one traceparent of version 00,
 // which is to be read first, and neither tracestate nor baggage. It takes less than half the time
 // of the search (BenchmarkExtract).
-func (o *order) extractUsual(h http.Header) (sc trace.SpanContext, ok bool) {
+func (o *order) extractUsual(h http.Header, sc *trace.SpanContext) bool {
 	values := h["Traceparent"]
-	if len(values) != 1 || len(h["Tracestate"]) > 0 || o.baggage && len(h["Baggage"]) > 0 {
-		return trace.SpanContext{}, false
-	}
-	return parse00(values[0])
+	return len(values) == 1 && len(h["Tracestate"]) == 0 && (!o.baggage || len(h["Baggage"]) == 0) && parse00(values[0], sc)
 }
 
 // A search goes through the formats.
