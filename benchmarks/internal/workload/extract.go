@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"go.opentelemetry.io/contrib/propagators/b3"
+	"go.opentelemetry.io/otel/baggage"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -36,6 +37,11 @@ func extractions() []Workload {
 			name: "extract/format=composite/header=w3c+baggage", title: "extract W3C or B3 and baggage; W3C with tracestate and baggage came",
 			header: http.Header{"Tracestate": {"vendor=opaque,other=1"}, "Baggage": {"tenant=acme,user=42;ttl=5"}},
 			theirs: viaContext(composite), ours: viaHeader(propagation.Linkerd()),
+		}.workload(),
+		extraction{
+			name: "extract/format=composite/header=w3c+baggage/read=yes", title: "extract the same, and the handler asks for the baggage",
+			header: http.Header{"Tracestate": {"vendor=opaque,other=1"}, "Baggage": {"tenant=acme,user=42;ttl=5"}},
+			theirs: asking(viaContext(composite)), ours: asking(viaHeader(propagation.Linkerd())),
 		}.workload(),
 		extraction{
 			name: "extract/format=composite/header=b3", title: "extract W3C or B3 and baggage; B3 came", header: b3Headers,
@@ -78,6 +84,15 @@ func viaHeader(p otelpropagation.TextMapPropagator) extractor {
 			return ctx, sc
 		}
 		return public(ctx, h)
+	}
+}
+
+// asking extracts, and asks for the baggage as a handler does that needs it.
+func asking(extract extractor) extractor {
+	return func(ctx context.Context, h http.Header) (context.Context, trace.SpanContext) {
+		ctx, sc := extract(ctx, h)
+		baggage.FromContext(ctx)
+		return ctx, sc
 	}
 }
 

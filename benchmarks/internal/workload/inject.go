@@ -33,6 +33,16 @@ func injections() []Workload {
 			ours: propagation.Linkerd(), theirs: composite,
 		}.workload(),
 		injection{
+			name: "inject/format=composite/baggage=passing", title: "inject W3C with tracestate, and the baggage that came with the request",
+			received: http.Header{"Tracestate": {"vendor=opaque,other=1"}, "Baggage": {"tenant=acme,user=42;ttl=5"}},
+			ours:     propagation.Linkerd(), theirs: composite,
+		}.workload(),
+		injection{
+			name: "inject/format=w3c+b3", title: "inject W3C and B3, several headers",
+			ours:   propagation.New(propagation.Config{Inject: []otelpropagation.TextMapPropagator{propagation.TraceContext{}, propagation.B3{}}}),
+			theirs: otelpropagation.NewCompositeTextMapPropagator(otelpropagation.TraceContext{}, severalB3),
+		}.workload(),
+		injection{
 			name: "inject/format=b3", title: "inject B3, several headers",
 			ours: propagation.B3{}, theirs: severalB3,
 		}.workload(),
@@ -42,7 +52,8 @@ func injections() []Workload {
 // injection is a way to write headers, ours and theirs.
 type injection struct {
 	name, title    string
-	state, baggage string // what there is to be written beside IDs and flags
+	state, baggage string      // what there is to be written beside IDs and flags
+	received       http.Header // or what of it came in, beside traceparent
 	ours, theirs   otelpropagation.TextMapPropagator
 }
 
@@ -55,6 +66,9 @@ func (in injection) workload() Workload {
 			ctx, err := in.context()
 			if err != nil {
 				return nil, err
+			}
+			if in.received != nil {
+				ctx = in.extracted(name)
 			}
 			return &Run{do: in.loop(ctx, name), flush: nothing, shutdown: nothing}, nil
 		},
@@ -86,6 +100,17 @@ func (in injection) context() (context.Context, error) {
 	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: traceID, SpanID: spanID, TraceFlags: trace.FlagsSampled, TraceState: state,
 	})), nil
+}
+
+// extracted returns the context of a request that the contender has received.
+func (in injection) extracted(name contender.Name) context.Context {
+	header := in.received.Clone()
+	header.Set("traceparent", "00-"+CallersTraceID+"-"+CallersSpanID+"-01")
+	p := in.theirs
+	if name == contender.Meshtrace {
+		p = in.ours
+	}
+	return p.Extract(context.Background(), otelpropagation.HeaderCarrier(header))
 }
 
 // loop returns what injects n times into the headers of a small request, each time as if for the
