@@ -22,7 +22,7 @@ import (
 type hop struct {
 	profilepb.UnimplementedProfileServiceServer
 	got  chan<- http.Header
-	next func(context.Context) error // nil: none is called
+	next func(context.Context) error // asks the next one
 }
 
 // ServeHTTP is the service by HTTP.
@@ -41,32 +41,35 @@ func (h hop) GetProfile(ctx context.Context, _ *profilepb.GetProfileRequest) (*p
 		header[http.CanonicalHeaderKey(key)] = values
 	}
 	h.got <- header
-	return &profilepb.Profile{}, nil
+	return &profilepb.Profile{}, h.next(ctx)
 }
 
-// startHops runs three of them: a calls b by HTTP, and b calls c by gRPC.
+// startHops runs three of them: a is asked by HTTP, and asks b by gRPC, which asks c by HTTP.
 func startHops(t *testing.T, mode linkerd.Mode, collector string) (*mesh, <-chan http.Header) {
 	t.Helper()
 	m, err := newMesh("a", "b", "c")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := make(chan http.Header, len(m.names))
-	client := &http.Client{Transport: httpmw.NewTransport(m.pods["a"].network, httpmw.ClientConfig{})}
-	conn, err := m.pods["b"].network.connect("c", grpcmw.Client(grpcmw.ClientConfig{}))
+	conn, err := m.pods["a"].network.connect("b", grpcmw.Client(grpcmw.ClientConfig{}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	profiles := profilepb.NewProfileServiceClient(conn)
-	c := grpc.NewServer(grpcmw.Server(grpcmw.Config{}))
-	profilepb.RegisterProfileServiceServer(c, hop{got: got})
+	askB := func(ctx context.Context) error {
+		_, err := profilepb.NewProfileServiceClient(conn).GetProfile(ctx, &profilepb.GetProfileRequest{})
+		return err
+	}
+	client := &http.Client{Transport: httpmw.NewTransport(m.pods["b"].network, httpmw.ClientConfig{})}
+	askC := func(ctx context.Context) error { return visit(ctx, client, "http://c/x") }
+	askNobody := func(context.Context) error { return nil }
+
+	got := make(chan http.Header, len(m.names))
+	b := grpc.NewServer(grpcmw.Server(grpcmw.Config{}))
+	profilepb.RegisterProfileServiceServer(b, hop{got: got, next: askC})
 	for name, app := range map[string]server{
-		"a": linkerd.NewServer(httpmw.Wrap(hop{got: got, next: func(ctx context.Context) error { return visit(ctx, client, "http://b/x") }})),
-		"b": linkerd.NewServer(httpmw.Wrap(hop{got: got, next: func(ctx context.Context) error {
-			_, err := profiles.GetProfile(ctx, &profilepb.GetProfileRequest{})
-			return err
-		}})),
-		"c": grpcServer{c},
+		"a": linkerd.NewServer(httpmw.Wrap(hop{got: got, next: askB})),
+		"b": grpcServer{b},
+		"c": linkerd.NewServer(httpmw.Wrap(hop{got: got, next: askNobody})),
 	} {
 		if err := m.start(name, app, linkerd.Config{Mode: mode, Collector: collector}); err != nil {
 			t.Fatal(err)
