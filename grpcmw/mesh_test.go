@@ -159,8 +159,8 @@ func TestThroughTheMesh(t *testing.T) {
 		rule           string
 		service        *testService
 		call           func(t *testing.T, c pb.TestServiceClient)
-		proxies        int // spans of theirs
-		client, server string
+		proxies        int    // spans of theirs
+		client, server string // status; a server that may not be reached in time has none
 	}{
 		{"unary", &testService{unary: func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) {
 			return &pb.SimpleResponse{}, nil
@@ -223,26 +223,34 @@ func TestThroughTheMesh(t *testing.T) {
 			eachWiring(t, func(t *testing.T, w wired) {
 				m, c := w.throughMesh(t, tt.service)
 				tt.call(t, c)
-				client, server := w.only(t, trace.SpanKindClient, 2), w.only(t, trace.SpanKindServer, 2)
+				spans := 2
+				if tt.server == "" {
+					spans = 1
+				}
+				client := w.only(t, trace.SpanKindClient, spans)
+				checkCode(t, client, tt.client)
 				m.flush(t)
 				count, last := m.spans.descend(client.SpanContext().SpanID().String())
 				if count != tt.proxies {
 					t.Errorf("%d spans of proxies, want %d", count, tt.proxies)
 				}
-				if got := server.Parent().SpanID().String(); tt.proxies > 0 && got != last || !server.Parent().IsRemote() {
+				if tt.server == "" {
+					return
+				}
+				server := w.only(t, trace.SpanKindServer, spans)
+				checkCode(t, server, tt.server)
+				if got := server.Parent().SpanID().String(); got != last || !server.Parent().IsRemote() {
 					t.Errorf("the server's span is below %s, want %s", got, last)
 				}
-				checkCode(t, client, tt.client)
-				checkCode(t, server, tt.server)
 			})
 		})
 	}
 }
 
-// checkCode compares the status of a call, "" being any.
+// checkCode compares the status of a call.
 func checkCode(t *testing.T, s sdktrace.ReadOnlySpan, want string) {
 	t.Helper()
-	if got := attrs(s)["rpc.response.status_code"]; want != "" && got != want {
+	if got := attrs(s)["rpc.response.status_code"]; got != want {
 		t.Errorf("the %v's span has the status %s, want %s", s.SpanKind(), got, want)
 	}
 }
