@@ -1,6 +1,7 @@
 package propagation_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -20,24 +21,25 @@ import (
 
 // A mesh is a service behind its inbound proxy.
 type mesh struct {
-	proxy *linkerd.Proxy
-	front *httptest.Server
+	proxy  *linkerd.Proxy
+	front  *httptest.Server
+	client *http.Client
 
 	mu       sync.Mutex
 	received http.Header // by the service, for the last request
 	spans    []*tracepb.Span
 }
 
-func newMesh(t *testing.T, mode linkerd.Mode) *mesh {
+// newMesh returns a mesh whose service is called by HTTP/1 or HTTP/2.
+func newMesh(t *testing.T, mode linkerd.Mode, version int) *mesh {
 	m := &mesh{}
 	collector := httptest.NewServer(http.HandlerFunc(m.collect))
 	t.Cleanup(collector.Close)
-	service := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	service := listening(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.received = r.Header
 	}))
-	t.Cleanup(service.Close)
 	proxy, err := linkerd.New(linkerd.Config{
 		Mode: mode, App: service.Listener.Addr().String(), Collector: collector.URL, FlushInterval: time.Hour,
 	})
@@ -45,9 +47,24 @@ func newMesh(t *testing.T, mode linkerd.Mode) *mesh {
 		t.Fatal(err)
 	}
 	t.Cleanup(proxy.Close)
-	m.proxy, m.front = proxy, httptest.NewServer(proxy.Inbound())
-	t.Cleanup(m.front.Close)
+	m.proxy, m.front = proxy, listening(t, proxy.Inbound())
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetHTTP1(version == 1)
+	transport.Protocols.SetUnencryptedHTTP2(version == 2)
+	t.Cleanup(transport.CloseIdleConnections)
+	m.client = &http.Client{Transport: transport}
 	return m
+}
+
+// listening returns a server of HTTP/1 and of HTTP/2 without TLS.
+func listening(t *testing.T, h http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(h)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server
 }
 
 func (m *mesh) collect(_ http.ResponseWriter, r *http.Request) {
@@ -75,7 +92,7 @@ func (m *mesh) send(t *testing.T, h http.Header) (http.Header, *tracepb.Span) {
 		t.Fatal(err)
 	}
 	req.Header = h
-	if resp, err := m.front.Client().Do(req); err == nil {
+	if resp, err := m.client.Do(req); err == nil {
 		resp.Body.Close()
 	}
 	if err := m.proxy.Flush(t.Context()); err != nil {
@@ -131,6 +148,8 @@ var linkerdTests = []struct {
 	{"parent-id is zero", traceparentOf("00", tid, zero, "01"), nothing},
 	{"one flag digit", traceparentOf("00", tid, sid, "1"), nothing},
 	{"no flags", http.Header{"Traceparent": {"00-" + tid + "-" + sid}}, nothing},
+	{"white space in front, on HTTP/2", http.Header{"Traceparent": {" " + traceparent}}, nothing},
+	{"white space in front, on HTTP/2, beside B3", together(http.Header{"Traceparent": {" " + traceparent}}, b3Header(propagation.B3Headers{TraceID: tid, SpanID: sid, Sampled: "1"})), proxySpan},
 	{"empty flags", traceparentOf("00", tid, sid, ""), unserved},
 	{"of several traceparent headers the proxy takes the first", http.Header{"Traceparent": {traceparent, traceparent}}, proxySpan},
 
@@ -159,14 +178,19 @@ var linkerdTests = []struct {
 
 func TestLinkerdReadsWhatTheProxyWrote(t *testing.T) {
 	for _, mode := range []linkerd.Mode{linkerd.Modern, linkerd.Pre2320} {
-		m := newMesh(t, mode)
-		for _, tt := range linkerdTests {
-			if mode == linkerd.Pre2320 && strings.Contains(tt.rule, "without padding") {
-				continue // understood there, and TestLinkerdBehindOlderProxies has them
+		for _, version := range []int{1, 2} {
+			m := newMesh(t, mode, version)
+			for _, tt := range linkerdTests {
+				if mode == linkerd.Pre2320 && strings.Contains(tt.rule, "without padding") {
+					continue // understood there, and TestLinkerdBehindOlderProxies has them
+				}
+				if version == 1 && strings.Contains(tt.rule, "on HTTP/2") {
+					continue // HTTP/1 trims it
+				}
+				t.Run(fmt.Sprintf("%v/HTTP-%d/%s", mode, version, tt.rule), func(t *testing.T) {
+					m.check(t, propagation.Linkerd(), tt.in, tt.want)
+				})
 			}
-			t.Run(mode.String()+"/"+tt.rule, func(t *testing.T) {
-				m.check(t, propagation.Linkerd(), tt.in, tt.want)
-			})
 		}
 	}
 }
@@ -174,15 +198,17 @@ func TestLinkerdReadsWhatTheProxyWrote(t *testing.T) {
 func TestLinkerdBehindOlderProxies(t *testing.T) {
 	noPadding := http.Header{"Grpc-Trace-Bin": {padded[:39]}}
 	stale := b3Header(propagation.B3Headers{TraceID: tid, SpanID: pid, Sampled: "1"})
-	m := newMesh(t, linkerd.Pre2320)
+	m := newMesh(t, linkerd.Pre2320, 1)
 	m.check(t, propagation.Linkerd(), noPadding, proxySpan)
 	m.check(t, propagation.Linkerd(), together(noPadding, stale), proxySpan)
 }
 
 func TestLinkerdB3ReadsWhatAnOldProxyWrote(t *testing.T) {
-	m := newMesh(t, linkerd.B3Only)
+	m := newMesh(t, linkerd.B3Only, 1)
 	for _, tt := range linkerdTests {
 		switch {
+		case strings.Contains(tt.rule, "on HTTP/2"):
+			continue // HTTP/1 trims it
 		case strings.Contains(tt.rule, "B3"): // all the same
 		case strings.Contains(tt.rule, "grpc"):
 			tt.want = proxySpan // padding does not matter

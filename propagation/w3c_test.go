@@ -93,6 +93,12 @@ func TestTracestateOnItsWayThrough(t *testing.T) {
 	}{
 		{"untouched", []string{"foo=1,bar=2"}, nil, []string{"foo=1,bar=2"}},
 		{"untouched, white space and all", []string{" foo=1 ,,\tbar= 2"}, nil, []string{" foo=1 ,,\tbar= 2"}},
+		{"untouched, a space at the end", []string{"foo=1 "}, nil, []string{"foo=1 "}},
+		{"untouched, a space before a comma", []string{"foo=1 ,bar=2"}, nil, []string{"foo=1 ,bar=2"}},
+		{"untouched, an empty member at the end", []string{"foo=1,"}, nil, []string{"foo=1,"}},
+		{"untouched, a tenant of level 1", []string{"t@system=1,foo=2"}, nil, []string{"t@system=1,foo=2"}},
+		{"untouched, more members than usual", []string{members(32, "")}, nil, []string{members(32, "")}},
+		{"but for a duplicate", []string{"foo=1,bar=2,foo=3"}, nil, []string{"foo=1,bar=2"}},
 		{"untouched, with keys of level 2", []string{level2}, nil, []string{level2}},
 		{"untouched, with nothing but keys of level 2", []string{"1a=0"}, nil, []string{"1a=0"}},
 		{"untouched, with a tenant of level 2", []string{"t@system-of-15-ch=1"}, nil, []string{"t@system-of-15-ch=1"}},
