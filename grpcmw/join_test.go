@@ -20,6 +20,7 @@ type (
 	named      struct{ name string }
 	answering  struct{ set func(*[]string) error }
 	unsettable struct{ set func() }
+	counting   struct{ set func(*int) }
 	several    struct{ set func(...string) }
 	direct     func(*[]string)
 )
@@ -47,7 +48,7 @@ func TestOptionsThatCannotBecomeOne(t *testing.T) {
 		"a function with a result":   {new(answering), new(answering)},
 		"a function of nothing":      {new(unsettable), new(unsettable)},
 		"a function of any number":   {new(several), new(several)},
-		"of different types":         {new(setting), new(unsettable)},
+		"of different settings":      {new(setting), new(counting)},
 		"the last one is made so":    {new(setting), new(setting), new(pair)},
 		"gRPC's own, of another use": {grpc.EmptyServerOption{}, grpc.EmptyServerOption{}},
 	} {

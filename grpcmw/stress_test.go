@@ -18,50 +18,63 @@ import (
 	"github.com/meshtrace/meshtrace/grpcmw"
 )
 
-// A thousand streams that are used, cancelled, deadlined and cut off at random all end, once each. That
-// they leave no goroutine behind is checked when all tests have run.
+// A thousand streams that are open at the same time, and then are used, cancelled, deadlined and cut off
+// at random, all end, once each. That they leave no goroutine behind is checked when all tests have
+// run.
 func TestAThousandStreams(t *testing.T) {
-	const streams, links = 1000, 20
-	eachWiring(t, func(t *testing.T, w wired) {
-		measured := new(gauge)
-		lis := bufconn.Listen(1 << 16)
-		srv := grpc.NewServer(append(w.server(grpcmw.Config{TracerProvider: w.provider, MeterProvider: measured}), grpc.WaitForHandlers(true))...)
-		pb.RegisterTestServiceServer(srv, &testService{duplex: echo})
-		served := make(chan error)
-		go func() { served <- srv.Serve(lis) }()
-
-		var all sync.WaitGroup
-		for range links {
-			all.Go(func() { useAndCut(t, w, lis, measured, streams/links) })
-		}
-		all.Wait()
-		srv.Stop()
-		<-served
-
-		w.mu.Lock()
-		started := w.started
-		w.mu.Unlock()
-		calls := 0
-		ended := w.wait(started)
-		for _, s := range ended {
-			if !strings.HasSuffix(s.Name(), " attempt") {
-				calls++
-			}
-		}
-		measurements := measured.count(serverDuration) + measured.count(clientDuration)
-		if len(ended) != started || measurements != calls || calls < streams {
-			t.Errorf("%d spans have started, %d have ended, %d of calls, of which %d are measured", started, len(ended), calls, measurements)
-		}
-	})
+	for _, wiring := range wirings {
+		t.Run(wiring.name, func(t *testing.T) {
+			r := newRecorder()
+			openAndEnd(t, wired{recorder: r, provider: ours(t, r, nil), server: wiring.server, client: wiring.client})
+		})
+	}
 }
 
-// useAndCut uses streams of one connection at the same time, and cuts it some time.
-func useAndCut(t *testing.T, w wired, lis *bufconn.Listener, measured *gauge, streams int) {
+func openAndEnd(t *testing.T, w wired) {
+	const streams, links = 1000, 20
+	measured := new(gauge)
+	lis := bufconn.Listen(1 << 16)
+	srv := grpc.NewServer(append(w.server(grpcmw.Config{TracerProvider: w.provider, MeterProvider: measured}), grpc.WaitForHandlers(true))...)
+	pb.RegisterTestServiceServer(srv, &testService{duplex: echo})
+	served := make(chan error)
+	go func() { served <- srv.Serve(lis) }()
+
+	var all, opening sync.WaitGroup
+	opening.Add(streams)
+	for range links {
+		all.Go(func() { useAndCut(t, w, lis, measured, streams/links, &opening) })
+	}
+	all.Wait()
+	srv.Stop()
+	<-served
+
+	w.mu.Lock()
+	started := w.started
+	w.mu.Unlock()
+	calls := 0
+	ended := w.wait(started)
+	for _, s := range ended {
+		if !strings.HasSuffix(s.Name(), " attempt") {
+			calls++
+		}
+	}
+	measurements := measured.count(serverDuration) + measured.count(clientDuration)
+	if len(ended) != started || measurements != calls || calls != 2*streams {
+		t.Errorf("%d spans have started, %d have ended, %d of calls, of which %d are measured; want two of each of %d streams", started, len(ended), calls, measurements, streams)
+	}
+}
+
+// useAndCut uses streams of one connection at the same time, and cuts it some time. They wait for each
+// other, and for those of other connections, when they are open.
+func useAndCut(t *testing.T, w wired, lis *bufconn.Listener, measured *gauge, streams int, opening *sync.WaitGroup) {
 	var mu sync.Mutex
 	var conns []net.Conn
 	cc, err := grpc.NewClient(target, append(w.client(grpcmw.ClientConfig{TracerProvider: w.provider, MeterProvider: measured}),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Millisecond, MaxDelay: time.Millisecond}}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: time.Millisecond, MaxDelay: time.Millisecond},
+			MinConnectTimeout: time.Minute, // or it would be the backoff
+		}),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			conn, err := lis.DialContext(ctx)
 			mu.Lock()
@@ -86,20 +99,27 @@ func useAndCut(t *testing.T, w wired, lis *bufconn.Listener, measured *gauge, st
 	}
 	var all sync.WaitGroup
 	for range streams {
-		all.Go(func() { use(pb.NewTestServiceClient(cc), cut) })
+		all.Go(func() { use(t, pb.NewTestServiceClient(cc), cut, opening) })
 	}
 	all.Wait()
 }
 
-// use begins a stream and does something to it.
-func use(c pb.TestServiceClient, cut func()) {
+// use opens a stream, waits until all are open, and does something to it.
+func use(t *testing.T, c pb.TestServiceClient, cut func(), opening *sync.WaitGroup) {
 	ctx := expiring{context.Background(), make(chan struct{})}
 	cancelled, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s, err := c.FullDuplexCall(cancelled)
+	if err == nil {
+		s.Send(helloDuplex)
+		_, err = s.Recv() // the server has it
+	}
+	opening.Done()
 	if err != nil {
+		t.Errorf("the stream does not open: %v", err)
 		return
 	}
+	opening.Wait()
 	for range rand.IntN(4) {
 		s.Send(helloDuplex)
 	}

@@ -105,7 +105,7 @@ func serveRPCs(n int, traceparent string, opts []grpc.ServerOption) error {
 	srv := grpc.NewServer(append(opts, grpc.WaitForHandlers(true))...)
 	pb.RegisterTestServiceServer(srv, profiles{})
 	served := make(chan error)
-	go func() { served <- srv.Serve(lis) }()
+	go func() { served <- srv.Serve(placed{lis}) }()
 	conn, err := lis.Dial()
 	if err != nil {
 		return err
@@ -113,6 +113,20 @@ func serveRPCs(n int, traceparent string, opts []grpc.ServerOption) error {
 	err = errors.Join(cannedClient(conn, traceparent, n), conn.Close())
 	srv.GracefulStop()
 	return errors.Join(err, <-served)
+}
+
+// placed is a listener whose connections come from another pod, as far as one can see.
+type placed struct{ net.Listener }
+
+func (l placed) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return placedConn{conn}, err
+}
+
+type placedConn struct{ net.Conn }
+
+func (placedConn) RemoteAddr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(10, 42, 0, 17), Port: 48122}
 }
 
 // profiles is the least that a service does.
@@ -133,7 +147,8 @@ func makeRPCs(ctx context.Context, n int, opts []grpc.DialOption) error {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			go func() { served <- cannedServer(lis) }()
-			return lis.DialContext(ctx)
+			conn, err := lis.DialContext(ctx)
+			return placedConn{conn}, err
 		}))...)
 	if err != nil {
 		return err
