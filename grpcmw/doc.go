@@ -49,7 +49,7 @@
 // # What it costs
 //
 // Beyond bare gRPC and with meshtrace's own provider, a unary call that is recorded costs a server
-// five allocations: two are gRPC's, one is the span, two hold the caller's context. It costs a client
-// nine, most of them to send four words more. With a stats handler gRPC itself takes fifteen to
-// eighteen more, whatever that does, and ours four to ten of its own. TestAllocations has the figures.
+// three allocations: two are gRPC's, one is the span. It costs a client nine, most of them to send four
+// words more. With a stats handler gRPC itself takes fifteen to eighteen more, whatever that does, and
+// ours two to eleven of its own. TestAllocations has the figures.
 package grpcmw

@@ -40,7 +40,7 @@ func (s *server) extract(a *arrival) caller.Caller {
 	if caller.Inside(a.ctx) {
 		return caller.Caller{Ctx: a.ctx}
 	}
-	c := caller.Read(a.ctx, s.propagators.Load().Extract(a.ctx, a.md))
+	c := s.read(a)
 	if s.isPublic(a) {
 		c = c.Stranger(a.ctx)
 	}
@@ -48,6 +48,17 @@ func (s *server) extract(a *arrival) caller.Caller {
 		c = c.Decided(s.cfg.Decide(a.ctx, a.method))
 	}
 	return c
+}
+
+// read reads what the metadata says of who called.
+func (s *server) read(a *arrival) caller.Caller {
+	propagator := s.propagators.Load()
+	if fast, ok := propagator.(seam.MetadataExtractor); ok {
+		if sc, plain := fast.ExtractMetadata(a.md); plain {
+			return caller.Caller{Ctx: a.ctx, Parent: sc}
+		}
+	}
+	return caller.Read(a.ctx, propagator.Extract(a.ctx, a.md))
 }
 
 // isPublic reports whether whoever called is a stranger.

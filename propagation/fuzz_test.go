@@ -306,6 +306,13 @@ func FuzzOrder(f *testing.F) {
 		if sc, plain := p.(seam.HeaderExtractor).ExtractHeader(h); plain && !sc.Equal(want) {
 			t.Errorf("ExtractHeader found %v, Extract %v", sc, want)
 		}
+		md := make(map[string][]string)
+		for key, values := range h {
+			md[strings.ToLower(key)] = values
+		}
+		if sc, plain := p.(seam.MetadataExtractor).ExtractMetadata(md); plain && !sc.Equal(want) {
+			t.Errorf("ExtractMetadata found %v, Extract %v", sc, want)
+		}
 		if !want.IsValid() {
 			passed := injected(context.Background(), p, h.Clone())
 			again := p.Extract(context.Background(), otelpropagation.HeaderCarrier(passed))

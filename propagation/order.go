@@ -43,6 +43,7 @@ type writer struct {
 var (
 	_ otelpropagation.TextMapPropagator = (*order)(nil)
 	_ seam.HeaderExtractor              = (*order)(nil)
+	_ seam.MetadataExtractor            = (*order)(nil)
 	_ seam.HostInjector                 = (*order)(nil)
 )
 
@@ -100,6 +101,15 @@ func (o *order) ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool) 
 func (o *order) extractUsual(h http.Header, sc *trace.SpanContext) bool {
 	values := h["Traceparent"]
 	return len(values) == 1 && len(h["Tracestate"]) == 0 && (!o.baggage || len(h["Baggage"]) == 0) && parse00(values[0], sc)
+}
+
+// ExtractMetadata is extractUsual for gRPC's metadata.
+func (o *order) ExtractMetadata(md map[string][]string) (sc trace.SpanContext, plain bool) {
+	values := md["traceparent"]
+	if !o.w3cFirst || len(values) != 1 || len(md["tracestate"]) > 0 || o.baggage && len(md["baggage"]) > 0 {
+		return trace.SpanContext{}, false
+	}
+	return parse00(values[0])
 }
 
 // A search goes through the formats.

@@ -364,3 +364,33 @@ func (hermit) Inject(_ context.Context, c otelpropagation.TextMapCarrier) {
 func (hermit) Extract(ctx context.Context, _ otelpropagation.TextMapCarrier) context.Context {
 	return ctx
 }
+
+// What the seam for gRPC's metadata takes for all there is, is all there is.
+func TestUsualMetadata(t *testing.T) {
+	type md = map[string][]string
+	foreign := propagation.Config{Extract: []otelpropagation.TextMapPropagator{propagation.TraceContext{}, otelpropagation.Baggage{}}}
+	tests := []struct {
+		rule  string
+		p     otelpropagation.TextMapPropagator
+		md    md
+		plain bool
+	}{
+		{"one traceparent", propagation.Linkerd(), md{"traceparent": {traceparent}, "b3": {"0"}}, true},
+		{"none", propagation.Linkerd(), md{"b3": {tid + "-" + sid + "-1"}}, false},
+		{"two", propagation.Linkerd(), md{"traceparent": {traceparent, traceparent}}, false},
+		{"another version", propagation.Linkerd(), md{"traceparent": {"01" + traceparent[2:]}}, false},
+		{"a tracestate", propagation.Linkerd(), md{"traceparent": {traceparent}, "tracestate": {"a=1"}}, false},
+		{"baggage", propagation.Linkerd(), md{"traceparent": {traceparent}, "baggage": {"a=1"}}, false},
+		{"baggage that nobody reads", alone(propagation.TraceContext{}), md{"traceparent": {traceparent}, "baggage": {"a=1"}}, true},
+		{"an order in which B3 wins", propagation.LinkerdB3(), md{"traceparent": {traceparent}}, false},
+		{"a foreign propagator", propagation.New(foreign), md{"traceparent": {traceparent}}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.rule, func(t *testing.T) {
+			sc, plain := tt.p.(seam.MetadataExtractor).ExtractMetadata(tt.md)
+			if plain != tt.plain || plain && traceparent != string(propagation.AppendTraceparent(nil, sc)) {
+				t.Errorf("ExtractMetadata(%v) = %v, %v", tt.md, sc, plain)
+			}
+		})
+	}
+}

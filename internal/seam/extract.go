@@ -17,6 +17,13 @@ type HeaderExtractor interface {
 	ExtractHeader(h http.Header) (sc trace.SpanContext, plain bool)
 }
 
+// A MetadataExtractor is a HeaderExtractor for gRPC's metadata, whose keys are in lower case.
+type MetadataExtractor interface {
+	// ExtractMetadata does what ExtractHeader does. It may be content with the most usual
+	// metadata, and leave all other to Extract.
+	ExtractMetadata(md map[string][]string) (sc trace.SpanContext, plain bool)
+}
+
 // Decision is what a caller said about sampling beyond the sampled flag of a span context.
 // Only B3 and Jaeger headers can say it. Spec: https://github.com/openzipkin/b3-propagation#sampling-state-1
 type Decision uint8
