@@ -109,7 +109,8 @@ func (o *order) ExtractMetadata(md map[string][]string) (sc trace.SpanContext, p
 	if !o.w3cFirst || len(values) != 1 || len(md["tracestate"]) > 0 || o.baggage && len(md["baggage"]) > 0 {
 		return trace.SpanContext{}, false
 	}
-	return parse00(values[0])
+	plain = parse00(values[0], &sc)
+	return sc, plain
 }
 
 // A search goes through the formats.
