@@ -254,6 +254,10 @@ func FuzzJaegerBaggage(f *testing.F) {
 	f.Add("K", "100%", "k=v,K=w")
 	f.Add("K", "\xff", "=,a=%ff,%3d=\t")
 	f.Add("A", strings.Repeat("\u00fc", 3000), "b=1")
+	f.Add("A", strings.Repeat("\u00fc", 1300), "b="+strings.Repeat("\u00fc", 1300))
+	f.Add("A", "1", strings.Repeat(",", 254)+"b=1")
+	f.Add("A", "1", strings.Repeat(",", 255)+"b=1")
+	f.Add("A", "1", "b="+strings.Repeat("v", 9000)+",c=1")
 	f.Fuzz(func(t *testing.T, key, value, list string) {
 		h := http.Header{"Uber-Trace-Id": {"1:1:0:1"}, "Uberctx-" + key: {value}, "Jaeger-Baggage": {list}}
 		ctx := propagation.Jaeger{}.Extract(context.Background(), otelpropagation.HeaderCarrier(h))
