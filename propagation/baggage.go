@@ -26,6 +26,9 @@ const (
 // is malformed is left out. Values are percent-decoded, and properties kept as they came. Of
 // members with the same key OpenTelemetry's type holds the last.
 //
+// Baggage is parsed when somebody asks for it. If nobody does, it goes out as it came; otherwise
+// ordered by key.
+//
 // Baggage goes to everybody whom this process calls. Keys says which of it may leave, and
 // [Config] to whom.
 //

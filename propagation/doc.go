@@ -34,8 +34,9 @@
 //
 // Parsing a trace header does not allocate. Extract from a HeaderCarrier allocates twice, for
 // OpenTelemetry's context; the middlewares of this module, which can do without that, read a
-// request without allocation. Inject into a HeaderCarrier allocates once. What tracestate and
-// baggage hold comes on top.
+// request without allocation. Inject into a HeaderCarrier allocates once for each format. What
+// tracestate holds comes on top, and so does baggage: one allocation to carry it, and those of
+// parsing it if somebody asks for it.
 //
 // # Functions for every format
 //
