@@ -44,6 +44,8 @@ func TestFirstThatParsesWins(t *testing.T) {
 		}
 		return h
 	}
+	several := without()
+	several.Add("traceparent", several.Get("traceparent"))
 	malformed := without()
 	malformed.Set("traceparent", "00")
 	for _, tt := range []struct {
@@ -56,6 +58,7 @@ func TestFirstThatParsesWins(t *testing.T) {
 		{"the first, the other way round", propagators{propagation.B3{}, propagation.TraceContext{}}, disagreeing, traceB3},
 		{"the next, if the first is absent", propagators{propagation.TraceContext{}, propagation.B3{}}, without("Traceparent"), traceB3},
 		{"the next, if the first is malformed", propagators{propagation.TraceContext{}, propagation.B3{}}, malformed, traceB3},
+		{"the next, if the first came several times", propagators{propagation.TraceContext{}, propagation.B3{}}, several, traceB3},
 		{"none", propagators{propagation.XRay{}}, disagreeing, ""},
 		{"no formats at all", propagators{}, disagreeing, ""},
 		{"nil is no format", propagators{nil, propagation.B3{}}, disagreeing, traceB3},
@@ -76,6 +79,9 @@ func TestFirstThatParsesWins(t *testing.T) {
 			}
 			if sc.IsValid() && !sc.IsRemote() {
 				t.Error("not remote")
+			}
+			if got, plain := p.(seam.HeaderExtractor).ExtractHeader(tt.in); plain && !got.Equal(sc) {
+				t.Errorf("ExtractHeader found %v, Extract %v", got, sc)
 			}
 		})
 	}

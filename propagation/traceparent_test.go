@@ -109,6 +109,15 @@ func TestUsualTraceparentIsParsedTheSame(t *testing.T) {
 	}
 }
 
+func TestSeveralTraceparentsAreNone(t *testing.T) {
+	for _, values := range [][]string{{traceparent, traceparent}, {traceparent, ""}, {}, nil} {
+		order := alone(propagation.TraceContext{}).(seam.HeaderExtractor)
+		if sc, plain := order.ExtractHeader(http.Header{"Traceparent": values}); sc.IsValid() || !plain {
+			t.Errorf("ExtractHeader of %q found %v, plain %t", values, sc, plain)
+		}
+	}
+}
+
 // Digits are decoded eight at a time: each byte at each place must be told from its neighbours.
 func TestEveryByteAtEveryPlace(t *testing.T) {
 	usual := alone(propagation.TraceContext{}).(seam.HeaderExtractor)

@@ -61,6 +61,8 @@ func TestBaggageOnItsWayThrough(t *testing.T) {
 		{"an encoding of what needs none", []string{"b=2,a=%41"}, propagation.Baggage{}, nil, "a=A,b=2"},
 		{"an encoding in lower case", []string{"b=2,a=%2c"}, propagation.Baggage{}, nil, "a=%2C,b=2"},
 		{"octets that are no UTF-8", []string{"b=2,a=%ff"}, propagation.Baggage{}, nil, "a=%EF%BF%BD,b=2"},
+		{"octets that are no UTF-8, in upper case", []string{"b=2,a=%FF"}, propagation.Baggage{}, nil, "a=%EF%BF%BD,b=2"},
+		{"characters that are not ASCII", []string{"b=2,a=%E4%BD%A0"}, propagation.Baggage{}, nil, "a=%E4%BD%A0,b=2"},
 		{"a property that is no token", []string{"b=2;(,a=1"}, propagation.Baggage{}, nil, "a=1"},
 		{"an empty property", []string{"b=2;,a=1"}, propagation.Baggage{}, nil, "a=1,b=2"},
 		{"empty members", []string{"b=2,,a=1"}, propagation.Baggage{}, nil, "a=1,b=2"},
