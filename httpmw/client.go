@@ -62,7 +62,7 @@ func copyHeader(h http.Header) http.Header {
 // its span context in the headers. base nil means [http.DefaultTransport].
 func NewTransport(base http.RoundTripper, cfg ClientConfig) *Transport {
 	if base == nil {
-		base = defaultTransport()
+		base = untraced(http.DefaultTransport)
 	}
 	return &Transport{
 		cfg:         cfg,

@@ -134,6 +134,10 @@ func TestInstrumentDefaults(t *testing.T) {
 	send(http.DefaultClient, 1)
 	send(new(http.Client), 1)
 	send(&http.Client{Transport: httpmw.NewTransport(nil, httpmw.ClientConfig{TracerProvider: tp})}, 1)
+	again := httpmw.InstrumentDefaults(httpmw.ClientConfig{TracerProvider: tp})
+	send(http.DefaultClient, 1)
+	again()
+	send(http.DefaultClient, 1)
 	undo()
 	send(http.DefaultClient, 0)
 	if http.DefaultTransport != transport || http.DefaultClient.Transport != client {
@@ -145,6 +149,9 @@ func TestInstrumentDefaults(t *testing.T) {
 	http.DefaultClient.Transport = own
 	undo = httpmw.InstrumentDefaults(httpmw.ClientConfig{TracerProvider: tp})
 	send(http.DefaultClient, 1)
+	again = httpmw.InstrumentDefaults(httpmw.ClientConfig{TracerProvider: tp})
+	send(http.DefaultClient, 1)
+	again()
 	undo()
 	undo()
 	if http.DefaultTransport != transport || http.DefaultClient.Transport != http.RoundTripper(own) {

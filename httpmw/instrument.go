@@ -4,16 +4,16 @@ import "net/http"
 
 // InstrumentDefaults makes [http.DefaultTransport] trace what it sends, and with it
 // [http.DefaultClient], http.Get and everything else that names no transport of its own. The
-// function that it returns puts back what was there.
+// function that it returns puts back what was there. Called again, it replaces what it did before.
 //
 // Neither is safe while other goroutines send: call it when the program starts. A program that
 // expects an [*http.Transport] in http.DefaultTransport, to clone it, does not find one any more.
 func InstrumentDefaults(cfg ClientConfig) (undo func()) {
 	transport, client := http.DefaultTransport, http.DefaultClient.Transport
-	traced := NewTransport(transport, cfg)
+	traced := NewTransport(untraced(transport), cfg)
 	http.DefaultTransport = traced
 	if client != nil {
-		http.DefaultClient.Transport = NewTransport(client, cfg)
+		http.DefaultClient.Transport = NewTransport(untraced(client), cfg)
 	}
 	tracedClient := http.DefaultClient.Transport
 	return func() {
@@ -26,11 +26,11 @@ func InstrumentDefaults(cfg ClientConfig) (undo func()) {
 	}
 }
 
-// defaultTransport returns http.DefaultTransport, or what is below it if that traces already: who
-// makes a transport of his own wants its spans, and not two for each request.
-func defaultTransport() http.RoundTripper {
-	if traced, ok := http.DefaultTransport.(*Transport); ok {
+// untraced returns rt, or what is below it if that traces already: whoever traces it anew wants his
+// own spans, and not two for each request.
+func untraced(rt http.RoundTripper) http.RoundTripper {
+	if traced, ok := rt.(*Transport); ok {
 		return traced.base
 	}
-	return http.DefaultTransport
+	return rt
 }
