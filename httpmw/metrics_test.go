@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -107,6 +109,33 @@ func TestServerMetrics(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDurations measures requests that take a known time.
+func TestDurations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mp, measured := newMetrics(t)
+		tp, spans := ours(t, nil)
+		httpmw.New(httpmw.Config{MeterProvider: mp}).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			time.Sleep(5 * time.Second)
+		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		slow := roundTripper(func(r *http.Request) (*http.Response, error) {
+			time.Sleep(2 * time.Second)
+			return respond(200, io.NopCloser(strings.NewReader("ok")))(r)
+		})
+		resp, err := httpmw.NewTransport(slow, httpmw.ClientConfig{TracerProvider: tp, MeterProvider: mp}).RoundTrip(request(t, "GET", "http://example.com/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		resp.Body.Close()
+		for name, want := range map[string]float64{"http.server.request.duration": 5, "http.client.request.duration": 3} {
+			if got := measured.all()[name].Data.(metricdata.Histogram[float64]).DataPoints[0].Sum; got != want {
+				t.Errorf("%s: %v s, want %v", name, got, want)
+			}
+		}
+		checkAttrs(t, attrs(spans.one(t)), map[string]string{"meshtrace.time_to_first_byte_ms": "2000"})
+	})
 }
 
 func TestServerMetricsOfFailures(t *testing.T) {
