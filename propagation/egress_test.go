@@ -57,6 +57,17 @@ func TestInjectTo(t *testing.T) {
 	}
 }
 
+// What a reverse proxy has copied does not leave either, though this order would not have written it.
+func TestInjectToRemovesWhatIsNotWritten(t *testing.T) {
+	ctx, _ := span(trace.FlagsSampled)
+	p := propagation.New(propagation.Config{Inject: propagators{propagation.TraceContext{}}, WithholdFrom: []string{"*"}})
+	h := together(disagreeing, http.Header{"Accept": {"*/*"}, "Jaeger-Baggage": {"a=1"}, "X-Datadog-Origin": {"rum"}})
+	p.(seam.HostInjector).InjectTo(ctx, "example.com", otelpropagation.HeaderCarrier(h))
+	if diff := cmp.Diff(http.Header{"Accept": {"*/*"}}, h); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+}
+
 func TestNewDoesNotKeepItsSlices(t *testing.T) {
 	ctx, _ := span(trace.FlagsSampled)
 	hosts := []string{"A.example"}
