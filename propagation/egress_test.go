@@ -61,10 +61,15 @@ func TestInjectTo(t *testing.T) {
 func TestInjectToRemovesWhatIsNotWritten(t *testing.T) {
 	ctx, _ := span(trace.FlagsSampled)
 	p := propagation.New(propagation.Config{Inject: propagators{propagation.TraceContext{}}, WithholdFrom: []string{"*"}})
-	h := together(disagreeing, http.Header{"Accept": {"*/*"}, "Jaeger-Baggage": {"a=1"}, "X-Datadog-Origin": {"rum"}})
+	h := together(disagreeing, http.Header{"Accept": {"*/*"}, "Jaeger-Baggage": {"a=1"}, "Uberctx-User": {"alice"}, "X-Datadog-Origin": {"rum"}})
 	p.(seam.HostInjector).InjectTo(ctx, "example.com", otelpropagation.HeaderCarrier(h))
 	if diff := cmp.Diff(http.Header{"Accept": {"*/*"}}, h); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	md := erasable{metadata{"traceparent": {"x"}, "uberctx-user": {"alice"}, "accept": {"*/*"}}}
+	p.(seam.HostInjector).InjectTo(ctx, "example.com", md)
+	if diff := cmp.Diff(metadata{"accept": {"*/*"}}, md.metadata); diff != "" {
+		t.Errorf("metadata (-want +got):\n%s", diff)
 	}
 }
 

@@ -178,20 +178,47 @@ func (c *carrier) jaegerBaggage(list string) baggage.Baggage {
 	return b
 }
 
-// uberctx adds all headers whose names begin with uberctx-, as long as there is room.
+// What uberctx-{key} begins with, as http.Header has it.
+const uberctx = "Uberctx-"
+
+// cutUberctx returns the key of the baggage that a header with the given name has.
+func cutUberctx(name string) (key string, ok bool) {
+	if len(name) < len(uberctx) || !strings.EqualFold(name[:len(uberctx)], uberctx) {
+		return "", false
+	}
+	return name[len(uberctx):], true
+}
+
+// uberctx adds what all uberctx-{key} hold, as long as there is room.
 func (c *carrier) uberctx(kept *jaegerBaggage) {
-	const prefix, canonicalPrefix = "uberctx-", "Uberctx-"
 	if c.other != nil {
-		for _, key := range c.other.Keys() {
-			if len(key) > len(prefix) && strings.EqualFold(key[:len(prefix)], prefix) && !kept.addHeader(key[len(prefix):], c.other.Get(key)) {
+		for _, name := range c.other.Keys() {
+			if key, ok := cutUberctx(name); ok && key != "" && !kept.addHeader(key, c.other.Get(name)) {
 				return
 			}
 		}
 		return
 	}
-	for key, values := range c.header {
-		if name, ok := strings.CutPrefix(key, canonicalPrefix); ok && len(values) > 0 && !kept.addHeader(name, values[0]) {
+	for name, values := range c.header {
+		if key, ok := strings.CutPrefix(name, uberctx); ok && len(values) > 0 && !kept.addHeader(key, values[0]) {
 			return
+		}
+	}
+}
+
+// removeUberctx removes all uberctx-{key}.
+func (c *carrier) removeUberctx() {
+	if c.other != nil {
+		for _, name := range c.other.Keys() {
+			if _, ok := cutUberctx(name); ok {
+				c.removeNamed(name)
+			}
+		}
+		return
+	}
+	for name := range c.header {
+		if strings.HasPrefix(name, uberctx) {
+			delete(c.header, name)
 		}
 	}
 }

@@ -201,6 +201,7 @@ func (o *order) InjectTo(ctx context.Context, host string, into otelpropagation.
 	}
 	c := carrierOf(into)
 	c.removeAll(everyField)
+	c.removeUberctx()
 	for _, name := range o.fields {
 		c.removeNamed(name)
 	}
