@@ -496,3 +496,12 @@ func TestGRPCServerAnswersBeforeItReads(t *testing.T) {
 	checkError(t, e.Shutdown(t.Context()), "lost 20 of 20 spans: 20 rejected", `status PERMISSION_DENIED: "not you"`)
 	checkStats(t, e, exporter.Stats{Accepted: spans, Dropped: exporter.Dropped{Rejected: spans}})
 }
+
+// A proxy of the environment speaks HTTP/1 to who does not ask it for a tunnel.
+func TestGRPCWithoutTLSGoesPastProxies(t *testing.T) {
+	for scheme, want := range map[string]bool{"http": true, "jaeger+https": true, "grpc": false, "jaeger+grpc": false, "grpcs": true} {
+		if e := start(t, exporter.Config{Endpoint: scheme + "://127.0.0.1"}); e.UsesProxies() != want {
+			t.Errorf("%s uses proxies: %t", scheme, !want)
+		}
+	}
+}

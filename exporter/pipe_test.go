@@ -3,7 +3,6 @@ package exporter_test
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -72,20 +71,31 @@ func TestPipeIsBounded(t *testing.T) {
 	})
 }
 
+var errMute = errors.New("mute")
+
+// mute is a connection that can only be read.
+type mute struct{ net.Conn }
+
+func (mute) Write([]byte) (int, error) { return 0, errMute }
+
 // A connection that fails says so to the next Write, and to the reader.
 func TestPipeFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn, peer := net.Pipe()
-		p := exporter.NewPipe(conn)
-		peer.Close()
+		conn, _ := net.Pipe()
+		p := exporter.NewPipe(mute{conn})
+		read := make(chan error)
+		go func() {
+			_, err := p.Read(make([]byte, 1))
+			read <- err
+		}()
 		if _, err := p.Write([]byte("frame")); err != nil {
 			t.Error(err) // nobody knows yet
 		}
 		synctest.Wait()
-		if _, err := p.Write([]byte("frame")); !errors.Is(err, io.ErrClosedPipe) {
+		if _, err := p.Write([]byte("frame")); !errors.Is(err, errMute) {
 			t.Errorf("Write: %v", err)
 		}
-		if _, err := p.Read(make([]byte, 1)); err == nil {
+		if err := <-read; err == nil {
 			t.Error("Read has no error")
 		}
 		p.Close()
