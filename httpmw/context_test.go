@@ -1,6 +1,7 @@
 package httpmw_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -64,6 +65,21 @@ func TestResends(t *testing.T) {
 			t.Errorf("counts %q", counts)
 		}
 	})
+}
+
+// TestTemplateAndResends says both of one context, in either order.
+func TestTemplateAndResends(t *testing.T) {
+	for _, ctx := range []context.Context{
+		httpmw.ContextWithResends(httpmw.ContextWithURLTemplate(background, "/t")),
+		httpmw.ContextWithURLTemplate(httpmw.ContextWithResends(background), "/t"),
+	} {
+		tp, spans := ours(t, nil)
+		rt := httpmw.NewTransport(respond(200, http.NoBody), httpmw.ClientConfig{TracerProvider: tp})
+		for range 2 {
+			rt.RoundTrip(request(t, "GET", "http://example.com/").WithContext(ctx))
+		}
+		checkAttrs(t, attrs(spans.Ended()[1]), map[string]string{"url.template": "/t", "http.request.resend_count": "1"})
+	}
 }
 
 func TestResendsInARing(t *testing.T) {
