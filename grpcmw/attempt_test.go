@@ -266,6 +266,33 @@ func TestWhatIsCalledWithTheContextOfAStream(t *testing.T) {
 	})
 }
 
+// So is what is called with it by another connection, which may have a stats handler only.
+func TestWhatAnotherConnectionCallsWithTheContextOfAStream(t *testing.T) {
+	r := newRecorder()
+	cfg := grpcmw.ClientConfig{TracerProvider: ours(t, r, nil)}
+	s := &testService{duplex: echo}
+	both, _ := dial(t, s, nil, append(clientHandler(cfg), grpcmw.Client(cfg)))
+	handler, _ := dial(t, s, nil, clientHandler(cfg))
+	outer, err := pb.NewTestServiceClient(both).FullDuplexCall(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := pb.NewTestServiceClient(handler).FullDuplexCall(outer.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []pb.TestService_FullDuplexCallClient{inner, outer} {
+		s.CloseSend()
+		if err := drain(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := r.wait(2)
+	if ended[0].Parent().SpanID() != ended[1].SpanContext().SpanID() || ended[0].Name() != service+"FullDuplexCall" {
+		t.Errorf("%s has the parent %v, want the other call %v", ended[0].Name(), ended[0].Parent(), ended[1].SpanContext())
+	}
+}
+
 // eventsOf returns the names of a span's events.
 func eventsOf(s sdktrace.ReadOnlySpan) string {
 	var names []string

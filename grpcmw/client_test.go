@@ -205,6 +205,19 @@ func TestPropagators(t *testing.T) {
 	}
 }
 
+// What the caller forwards is not for that host either.
+func TestWhatIsWithheldIsRemoved(t *testing.T) {
+	eachWiring(t, func(t *testing.T, w wired) {
+		w.provider = nil
+		md := w.call(t, sending("traceparent", sampled, "tenant", "a"), grpcmw.ClientConfig{
+			Propagator: propagation.New(propagation.Config{WithholdFrom: []string{"test.mesh"}}),
+		})
+		if md["traceparent"] != nil || !slices.Equal(md["tenant"], []string{"a"}) {
+			t.Errorf("traceparent %q and tenant %q go out", md["traceparent"], md["tenant"])
+		}
+	})
+}
+
 func TestPropagatorsReadMetadata(t *testing.T) {
 	bin := string(propagation.AppendGRPCTraceBin(nil, remote(t, sampled)))
 	tests := []struct {

@@ -69,7 +69,7 @@ func call(server []grpc.ServerOption, client []grpc.DialOption) {
 func ExampleServer() {
 	cfg := grpcmw.Config{TracerProvider: printing()}
 	call([]grpc.ServerOption{grpcmw.Server(cfg)}, nil)
-	// Output:
+	// Unordered output:
 	// server grpc.testing.TestService/EmptyCall OK
 	// server grpc.testing.TestService/FullDuplexCall OK
 }
@@ -85,7 +85,7 @@ func ExampleClient() {
 func ExampleServerInterceptors() {
 	cfg := grpcmw.Config{TracerProvider: printing()}
 	call(grpcmw.ServerInterceptors(cfg), nil)
-	// Output:
+	// Unordered output:
 	// server grpc.testing.TestService/EmptyCall OK
 	// server grpc.testing.TestService/FullDuplexCall OK
 }
@@ -102,7 +102,7 @@ func ExampleClientInterceptors() {
 func ExampleServerHandler() {
 	cfg := grpcmw.Config{TracerProvider: printing()}
 	call([]grpc.ServerOption{grpcmw.Server(cfg), grpc.StatsHandler(grpcmw.ServerHandler(cfg))}, nil)
-	// Output:
+	// Unordered output:
 	// server grpc.testing.TestService/EmptyCall OK
 	// server grpc.testing.TestService/FullDuplexCall OK
 }
