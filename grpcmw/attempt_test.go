@@ -293,6 +293,22 @@ func TestWhatAnotherConnectionCallsWithTheContextOfAStream(t *testing.T) {
 	}
 }
 
+// A call that is over waits for no further attempt: what is called in its context then is another one.
+func TestACallIsForgottenWhenItIsOver(t *testing.T) {
+	r := newRecorder()
+	h := grpcmw.ClientHandler(grpcmw.ClientConfig{TracerProvider: ours(t, r, nil)})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for i := range 2 {
+		attempt := h.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: "/a.B/C"})
+		h.HandleRPC(attempt, &stats.Begin{Client: true, BeginTime: time.Now()})
+		h.HandleRPC(attempt, &stats.OutHeader{Client: true})
+		h.HandleRPC(attempt, &stats.End{Client: true, EndTime: time.Now(), Error: status.Error(codes.Unavailable, "")})
+		cancel()
+		r.wait(i + 1)
+	}
+}
+
 // eventsOf returns the names of a span's events.
 func eventsOf(s sdktrace.ReadOnlySpan) string {
 	var names []string

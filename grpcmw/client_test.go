@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -155,6 +156,22 @@ func TestACallOfAClientCanBeSampledInTheSamplersPlace(t *testing.T) {
 			t.Errorf("traceparent %q, span %v", md["traceparent"], got.SpanContext())
 		}
 	})
+}
+
+// With two wirings the first one decides, also that nothing is recorded.
+func TestEachCallIsDecidedOnce(t *testing.T) {
+	for _, decision := range []grpcmw.Decision{grpcmw.Drop, grpcmw.Sample} {
+		eachWiring(t, func(t *testing.T, w wired) {
+			var asked atomic.Int32
+			w.call(t, context.Background(), grpcmw.ClientConfig{Decide: func(context.Context, string) grpcmw.Decision {
+				asked.Add(1)
+				return decision
+			}})
+			if n := asked.Load(); n != 2 {
+				t.Errorf("asked %d times about a unary call and a stream", n)
+			}
+		})
+	}
 }
 
 // An exporter's own calls must not make spans to export.

@@ -2,9 +2,13 @@ package grpcmw_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"strconv"
 	"strings"
@@ -18,11 +22,13 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/meshtrace/meshtrace/grpcmw"
@@ -549,4 +555,30 @@ func TestTheClientsAddress(t *testing.T) {
 			checkAttrs(t, w.only(t, trace.SpanKindClient, 2), map[string]string{"network.peer.address": "127.0.0.1", "network.peer.port": port})
 		}
 	})
+}
+
+// Who called is what its certificate says, and only then what a header says: anybody can write that.
+func TestWhoCalled(t *testing.T) {
+	spiffe := &url.URL{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/shop/sa/web"}
+	certificate := tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Subject: pkix.Name{CommonName: "web"}}}}
+	tests := []struct {
+		rule string
+		info credentials.AuthInfo
+		want string
+	}{
+		{"by its SPIFFE ID", credentials.TLSInfo{SPIFFEID: spiffe, State: certificate}, "spiffe://cluster.local/ns/shop/sa/web"},
+		{"by its certificate's subject", credentials.TLSInfo{State: certificate}, "CN=web"},
+		{"by what the proxy says, if it has no certificate", credentials.TLSInfo{}, "web.shop"},
+		{"by what the proxy says, without TLS", nil, "web.shop"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.rule, func(t *testing.T) {
+			r := newRecorder()
+			ctx := metadata.NewIncomingContext(context.Background(), metadata.Pairs("l5d-client-id", "web.shop"))
+			ctx = peer.NewContext(ctx, &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, AuthInfo: tt.info})
+			serve := grpcmw.UnaryServerInterceptor(grpcmw.Config{TracerProvider: ours(t, r, nil), PeerIdentity: true})
+			serve(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/a.B/C"}, func(context.Context, any) (any, error) { return nil, nil })
+			checkAttrs(t, r.wait(1)[0], map[string]string{"rpc.grpc.peer_identity": tt.want, "client.address": "10.0.0.1"})
+		})
+	}
 }
