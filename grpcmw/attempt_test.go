@@ -305,7 +305,9 @@ func TestACallIsForgottenWhenItIsOver(t *testing.T) {
 		h.HandleRPC(attempt, &stats.OutHeader{Client: true})
 		h.HandleRPC(attempt, &stats.End{Client: true, EndTime: time.Now(), Error: status.Error(codes.Unavailable, "")})
 		cancel()
-		r.wait(i + 1)
+		if got := r.wait(i + 1)[i]; got.Name() != "a.B/C" {
+			t.Errorf("a span of %q", got.Name())
+		}
 	}
 }
 
