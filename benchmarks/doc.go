@@ -1,5 +1,5 @@
-// Package benchmarks compares meshtrace with what is used in its place: otelhttp, OpenTelemetry's
-// SDK and its OTLP exporter, each at its newest release, side by side in one run.
+// Package benchmarks compares meshtrace with what is used in its place: otelhttp, otelgrpc,
+// OpenTelemetry's SDK and its OTLP exporter, each at its newest release, side by side in one run.
 //
 //	go run ./compare                        the table, with ratios
 //	go test -run '^$' -bench . .            the same operations as Go benchmarks
