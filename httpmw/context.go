@@ -19,13 +19,6 @@ func saidBy(ctx context.Context) said {
 	return s
 }
 
-// same reports whether a and b are known to be one context. Somebody's own may be of a type for
-// which == panics; such are taken for two.
-func same(a, b context.Context) (known bool) {
-	defer func() { recover() }()
-	return a == b
-}
-
 // ContextWithURLTemplate returns a context whose requests are named by a template of their path,
 // such as "/users/{id}", recorded as url.template. A client knows the templates of its API and
 // this package does not: it would name each URL differently, or all alike.

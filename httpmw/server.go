@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/meshtrace/meshtrace/internal/caller"
 	"github.com/meshtrace/meshtrace/internal/global"
 	"github.com/meshtrace/meshtrace/internal/seam"
 	"github.com/meshtrace/meshtrace/propagation"
@@ -14,13 +15,13 @@ import (
 
 // ServeHTTP is the life of a request: extract, start, serve, describe, end.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	caller := h.extract(r)
+	from := h.extract(r)
 	if h.cfg.Skip != nil && h.cfg.Skip(r) {
-		pass(h.next, w, r, caller.context())
+		pass(h.next, w, r, from.Context())
 		return
 	}
-	ctx, span, route := h.start(caller, r)
-	if h.cfg.ResponseHeaders && !caller.public {
+	ctx, span, route := h.start(from, r)
+	if h.cfg.ResponseHeaders && !from.Public {
 		propagation.InjectResponse(w.Header(), trace.SpanContextFromContext(ctx))
 	}
 	meters := h.meters.Load()
@@ -39,7 +40,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // pass serves a request that nobody observes.
 func pass(next http.Handler, w http.ResponseWriter, r *http.Request, ctx context.Context) {
-	if same(ctx, r.Context()) {
+	if caller.Same(ctx, r.Context()) {
 		next.ServeHTTP(w, r)
 		return
 	}
@@ -102,20 +103,20 @@ type handler struct {
 }
 
 // start starts the request's span, unless nobody would see it.
-func (h *handler) start(c caller, r *http.Request) (context.Context, global.Span, route) {
+func (h *handler) start(from caller.Caller, r *http.Request) (context.Context, global.Span, route) {
 	t := h.tracers.Load()
-	if t == nil || c.decision == Drop {
-		return c.context(), global.Span{}, route{}
+	if t == nil || from.Decision == Drop {
+		return from.Context(), global.Span{}, route{}
 	}
 	in := incomings.Get()
 	defer incomings.Put(in)
-	*in = incoming{h.Middleware, r, c.debugID, h.routeBefore(r, t.AsksAttributes())}
-	ctx, span := t.Start(c.ctx, &seam.Start{
+	*in = incoming{h.Middleware, r, from.DebugID, h.routeBefore(r, t.AsksAttributes())}
+	ctx, span := t.Start(from.Ctx, &seam.Start{
 		Name:    h.spanName(r, in.route),
 		Kind:    trace.SpanKindServer,
-		Parent:  c.parent,
-		NewRoot: c.public,
-		Links:   c.links,
+		Parent:  from.Parent,
+		NewRoot: from.Public,
+		Links:   from.Links,
 		Subject: in,
 		Time:    h.startTime(r),
 	})

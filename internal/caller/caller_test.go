@@ -54,6 +54,25 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// odd is a context of a type for which == panics.
+type odd struct {
+	context.Context
+	_ []int
+}
+
+func TestAContextThatCannotBeCompared(t *testing.T) {
+	ctx := odd{Context: context.Background()}
+	if caller.Same(ctx, ctx) {
+		t.Error("nobody can know")
+	}
+	if !caller.Same(ctx.Context, ctx.Context) || caller.Same(ctx, ctx.Context) {
+		t.Error("what can be compared is not")
+	}
+	if c := caller.Read(ctx, ctx); c.Links != nil || c.DebugID != "" {
+		t.Errorf("read %+v", c)
+	}
+}
+
 func TestAStrangerIsBelievedNothing(t *testing.T) {
 	before := context.Background()
 	for rule, c := range map[string]caller.Caller{
