@@ -2,7 +2,6 @@ package grpcmw_test
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -11,15 +10,12 @@ import (
 	"go.opentelemetry.io/contrib/propagators/b3"
 	otelcodes "go.opentelemetry.io/otel/codes"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"github.com/meshtrace/meshtrace/grpcmw"
 	"github.com/meshtrace/meshtrace/internal/seam"
@@ -410,72 +406,5 @@ func TestAStreamThatPanicsBeforeItBegins(t *testing.T) {
 	}()
 	grpcmw.StreamClientInterceptor(cfg)(context.Background(), &grpc.StreamDesc{}, nil, "/a.B/C", func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 		panic(oops{1})
-	})
-}
-
-// Codes are as many as peers can think of.
-func TestCodes(t *testing.T) {
-	server := map[codes.Code]bool{ // which are errors of a server
-		codes.Unknown: true, codes.DeadlineExceeded: true, codes.Unimplemented: true,
-		codes.Internal: true, codes.Unavailable: true, codes.DataLoss: true, 99: true,
-	}
-	names := map[codes.Code]string{
-		0: "OK", 1: "CANCELLED", 2: "UNKNOWN", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND",
-		6: "ALREADY_EXISTS", 7: "PERMISSION_DENIED", 8: "RESOURCE_EXHAUSTED", 9: "FAILED_PRECONDITION", 10: "ABORTED",
-		11: "OUT_OF_RANGE", 12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE", 15: "DATA_LOSS", 16: "UNAUTHENTICATED", 99: "99",
-	}
-	eachWiring(t, func(t *testing.T, w wired) {
-		var answer codes.Code
-		c := w.dial(t, &testService{unary: func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) {
-			return &pb.SimpleResponse{}, status.Error(answer, "because")
-		}}, grpcmw.Config{}, grpcmw.ClientConfig{})
-		spans := 0
-		for code, name := range names {
-			answer = code
-			if _, err := c.UnaryCall(context.Background(), &pb.SimpleRequest{}); status.Code(err) != code {
-				t.Fatalf("%v: %v", code, err)
-			}
-			spans += 2
-			for _, got := range w.wait(spans)[spans-2:] {
-				failed := server[code]
-				if got.SpanKind() == trace.SpanKindClient {
-					failed = code != codes.OK
-				}
-				wantAttrs, want := map[string]string{"rpc.response.status_code": name}, sdktrace.Status{}
-				if failed {
-					wantAttrs["error.type"], want = name, sdktrace.Status{Code: otelcodes.Error, Description: "because"}
-				}
-				checkAttrs(t, got, with(map[string]string{"error.type": ""}, flat(wantAttrs)...))
-				if got.Status() != want {
-					t.Errorf("%v of %v: status %v, want %v", got.SpanKind(), code, got.Status(), want)
-				}
-			}
-		}
-	})
-}
-
-func flat(m map[string]string) (kv []string) {
-	for k, v := range m {
-		kv = append(kv, k, v)
-	}
-	return kv
-}
-
-// A message may hold anything: what is stored of it is bounded, and text.
-func TestADescriptionIsBounded(t *testing.T) {
-	eachWiring(t, func(t *testing.T, w wired) {
-		long := make([]byte, 10_000)
-		for i := range long {
-			long[i] = 'a'
-		}
-		c := w.dial(t, &testService{unary: func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) {
-			return nil, errors.New("\xff" + string(long))
-		}}, grpcmw.Config{}, grpcmw.ClientConfig{})
-		c.UnaryCall(context.Background(), &pb.SimpleRequest{})
-		for _, got := range w.wait(2) {
-			if d := got.Status().Description; len(d) > 256 || len(d) < 200 {
-				t.Errorf("%v: %d bytes", got.SpanKind(), len(d))
-			}
-		}
 	})
 }

@@ -9,9 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"runtime"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -352,124 +350,6 @@ func TestNoDeadlineIsNotRecorded(t *testing.T) {
 		for _, got := range w.wait(2) {
 			checkAttrs(t, got, map[string]string{"rpc.grpc.timeout_ms": ""})
 		}
-	})
-}
-
-// recovery is an interceptor as everybody has one: it makes a status of a panic.
-func recovery(caught *any, code codes.Code) []grpc.ServerOption {
-	rescue := func(err *error) {
-		if *caught = recover(); *caught != nil {
-			*err = status.Error(code, "rescued")
-		}
-	}
-	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (_ any, err error) {
-			defer rescue(&err)
-			return next(ctx, req)
-		}),
-		grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
-			defer rescue(&err)
-			return next(srv, ss)
-		}),
-	}
-}
-
-// oops is what handlers panic with.
-type oops struct{ n int }
-
-var panicking = testService{
-	unary:  func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) { panic(oops{7}) },
-	output: func(*pb.StreamingOutputCallRequest, pb.TestService_StreamingOutputCallServer) error { panic(oops{7}) },
-}
-
-func TestAPanicIsDescribedAndGoesOn(t *testing.T) {
-	calls := map[string]func(pb.TestServiceClient) error{
-		"unary": func(c pb.TestServiceClient) error {
-			_, err := c.UnaryCall(context.Background(), &pb.SimpleRequest{})
-			return err
-		},
-		"stream": func(c pb.TestServiceClient) error {
-			s, err := c.StreamingOutputCall(context.Background(), &pb.StreamingOutputCallRequest{})
-			if err != nil {
-				return err
-			}
-			return drain(s)
-		},
-	}
-	for name, call := range calls {
-		t.Run(name, func(t *testing.T) {
-			eachWiring(t, func(t *testing.T, w wired) {
-				if w.handler && !w.both {
-					t.Skip("a stats handler does not see panics")
-				}
-				// The recovery goes first, and hears of the panic from us.
-				var caught any
-				w.server = chainBehind(recovery(&caught, codes.ResourceExhausted), w.server)
-				w.serve(t, &panicking, grpcmw.Config{}, func(c pb.TestServiceClient) {
-					if err := call(c); status.Code(err) != codes.ResourceExhausted {
-						t.Fatalf("the call ends with %v", err)
-					}
-				})
-				if caught != (oops{7}) {
-					t.Errorf("the panic goes on with %v", caught)
-				}
-				got := w.only(t, trace.SpanKindServer, 1)
-				if got.Status() != (sdktrace.Status{Code: otelcodes.Error, Description: "panic"}) {
-					t.Errorf("status %v", got.Status())
-				}
-				code := "UNKNOWN" // an interceptor does not know what those further out make of it
-				if w.handler {
-					code = "RESOURCE_EXHAUSTED"
-				}
-				checkAttrs(t, got, map[string]string{"rpc.response.status_code": code, "error.type": "github.com/meshtrace/meshtrace/grpcmw_test.oops"})
-				if len(got.Events()) != 1 || got.Events()[0].Name != "exception" {
-					t.Fatalf("events %v", got.Events())
-				}
-				event := texts(got.Events()[0].Attributes)
-				if event["exception.type"] != "github.com/meshtrace/meshtrace/grpcmw_test.oops" || event["exception.message"] != "{7}" ||
-					!strings.Contains(event["exception.stacktrace"], "server_test.go") {
-					t.Errorf("the exception is %v", event)
-				}
-			})
-		})
-	}
-}
-
-// chainBehind returns a wiring whose interceptors run inside those of others.
-func chainBehind(others []grpc.ServerOption, wiring func(grpcmw.Config) []grpc.ServerOption) func(grpcmw.Config) []grpc.ServerOption {
-	return func(cfg grpcmw.Config) []grpc.ServerOption {
-		return append(append([]grpc.ServerOption{}, others...), asChain(wiring(cfg), cfg)...)
-	}
-}
-
-// asChain replaces the options that gRPC always runs first.
-func asChain(opts []grpc.ServerOption, cfg grpcmw.Config) []grpc.ServerOption {
-	if len(opts) == 2 { // one by one, or the chain itself
-		return grpcmw.ServerInterceptors(cfg)
-	}
-	return opts
-}
-
-// A handler that leaves its goroutine neither returns nor panics. Only a test does that.
-func TestAHandlerThatDoesNotReturn(t *testing.T) {
-	eachWiring(t, func(t *testing.T, w wired) {
-		ctx, cancel := context.WithCancel(context.Background())
-		s := &testService{unary: func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) {
-			runtime.Goexit()
-			return nil, nil
-		}}
-		cfg := grpcmw.Config{TracerProvider: w.provider}
-		cc, _ := dial(t, s, w.server(cfg), nil)
-		go func() {
-			w.wait(1)
-			cancel() // the client would wait for ever
-		}()
-		pb.NewTestServiceClient(cc).UnaryCall(ctx, &pb.SimpleRequest{})
-		got := w.only(t, trace.SpanKindServer, 1)
-		if got.Status().Code != otelcodes.Error {
-			t.Errorf("status %v", got.Status())
-		}
-		checkAttrs(t, got, map[string]string{"error.type": "aborted", "rpc.response.status_code": "UNKNOWN"})
 	})
 }
 
