@@ -92,7 +92,7 @@ var endings = pool.Pool[ending]{Reset: func(e *ending) bool {
 
 // AppendAttributes appends what is known of a request once it was served.
 func (e *ending) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
-	if e.to.path != e.path {
+	if e.path == "" && e.to.path != "" {
 		dst = appendRoute(dst, e.to)
 	}
 	dst = appendOutcome(dst, e.out)

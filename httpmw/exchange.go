@@ -108,6 +108,9 @@ func (x *exchange) describe(out outcome, to route, thrown any) {
 	if to.path != x.path {
 		x.span.SetName(x.m.spanName(x.inner, to))
 	}
+	if to.path != x.path && x.path != "" { // it was another one at the start
+		x.span.Describe(appendRoute(nil, to))
+	}
 	ended := endings.Get()
 	defer endings.Put(ended)
 	*ended = ending{x, out, to, x.firstByte()}

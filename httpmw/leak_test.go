@@ -144,12 +144,24 @@ func TestStreamsCancelledAtRandom(t *testing.T) {
 			var served atomic.Int64
 			var serving sync.WaitGroup
 			wrapped := httpmw.New(httpmw.Config{TracerProvider: tp}).Wrap(http.HandlerFunc(stream))
-			s := serve(t, protocols[2].prepare, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			prepare := func(s *httptest.Server) { // one connection takes them all: files are not without end
+				s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 2 * total}
+				protocols[2].prepare(s)
+			}
+			s := serve(t, prepare, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodHead {
+					return
+				}
 				served.Add(1)
 				serving.Add(1)
 				defer serving.Done()
 				wrapped.ServeHTTP(w, r)
 			}), quiet)
+			if resp, err := s.Client().Head(s.URL); err != nil { // for the client to know how many it takes
+				t.Fatal(err)
+			} else {
+				resp.Body.Close()
+			}
 			rt := httpmw.NewTransport(s.Client().Transport, httpmw.ClientConfig{TracerProvider: tp})
 			var calls, open sync.WaitGroup
 			open.Add(total)

@@ -79,14 +79,10 @@ func (l *Limits) trim(attrs []attribute.KeyValue, limit int) ([]attribute.KeyVal
 	return kept, dropped
 }
 
-// fit reports whether attrs, in which no key stands twice, are what trim would return.
+// fit reports whether attrs, which a subject has appended, are what trim would return: a subject
+// promises all that trim sees to, but for the limits.
 func (l *Limits) fit(attrs []attribute.KeyValue) bool {
-	for i := range attrs {
-		if l.concern(&attrs[i].Value) || !attrs[i].Valid() {
-			return false
-		}
-	}
-	return l.Attributes < 0 || len(attrs) <= l.Attributes
+	return l.ValueLength < 0 && (l.Attributes < 0 || len(attrs) <= l.Attributes)
 }
 
 // indexOf looks along attrs. Spans have a dozen attributes and their keys differ in length more

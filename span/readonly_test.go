@@ -163,7 +163,9 @@ func bySeam(ctx context.Context, tracer trace.Tracer, s seam.Start) (context.Con
 func bySubject(ctx context.Context, tracer trace.Tracer, s seam.Start) (context.Context, trace.Span) {
 	keys := make(map[attribute.Key]bool)
 	for _, kv := range s.Attrs {
-		keys[kv.Key] = true
+		if nested := kv.Value.Type() == attribute.SLICE || kv.Value.Type() == attribute.MAP; kv.Valid() && !nested {
+			keys[kv.Key] = true
+		}
 	}
 	if len(keys) == len(s.Attrs) {
 		s.Subject, s.Attrs = &subject{attrs: s.Attrs}, nil

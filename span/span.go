@@ -57,6 +57,7 @@ var promised = &promise{Span: inert}
 type record struct {
 	sdkseam.Record
 	children int
+	told     int // attributes, all of them by the span's subject; not their number if anybody else has set some
 }
 
 // keptRoom is how many attributes, events and links a record in the pool has room for at the
@@ -128,6 +129,7 @@ func (s *recording) SetAttributes(attrs ...attribute.KeyValue) {
 	defer s.mu.Unlock()
 	if s.rec != nil {
 		s.setAttributes(s.rec, attrs)
+		s.rec.told = -1
 	}
 }
 
@@ -135,14 +137,19 @@ func (s *recording) SetAttributes(attrs ...attribute.KeyValue) {
 func (s *recording) DescribeBy(subject seam.Subject) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.rec == nil {
+	r := s.rec
+	if r == nil {
 		return
 	}
-	n := len(s.rec.Attrs)
-	all := subject.AppendAttributes(s.rec.Attrs)
-	s.rec.Attrs = all[:n]
-	s.setAttributes(s.rec, all[n:]) // in place: no attribute comes to lie behind where it is now
-	clear(all[len(s.rec.Attrs):])
+	n := len(r.Attrs)
+	all := subject.AppendAttributes(r.Attrs)
+	if n == r.told && s.tracer.provider.limits.fit(all) { // nobody else has set any
+		r.Attrs, r.told = all, len(all)
+		return
+	}
+	r.Attrs = all[:n]
+	s.setAttributes(r, all[n:]) // in place: no attribute comes to lie behind where it is now
+	clear(all[len(r.Attrs):])
 }
 
 func (s *recording) setAttributes(r *record, attrs []attribute.KeyValue) {
@@ -173,6 +180,7 @@ func (r *record) describe(subject seam.Subject, limits *Limits) {
 	first := len(r.Attrs) == 0
 	r.Attrs = subject.AppendAttributes(r.Attrs)
 	if first && limits.fit(r.Attrs) {
+		r.told = len(r.Attrs)
 		return
 	}
 	attrs, dropped := limits.trim(r.Attrs, limits.Attributes)

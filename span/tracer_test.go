@@ -285,7 +285,6 @@ func TestASubjectsAttributesHaveLimits(t *testing.T) {
 		{"those of Start come before", span.Limits{Attributes: 3}, ints(1, 2), ints(3, 5), ints(1, 3), 2},
 		{"what both lose is counted", span.Limits{Attributes: 2}, ints(1, 3), ints(4, 5), ints(1, 2), 3},
 		{"the last value of a key wins", span.Limits{}, []attribute.KeyValue{attribute.Int("2", 0)}, ints(1, 2), ints(1, 2), 0},
-		{"a key must not be empty", span.Limits{}, nil, append(ints(1, 2), attribute.Int("", 3)), ints(1, 2), 1},
 		{"values are cut", span.Limits{ValueLength: 3}, nil, []attribute.KeyValue{long}, []attribute.KeyValue{attribute.String("long", "123")}, 0},
 		{"without a limit there is none", span.Limits{Attributes: -1}, nil, ints(1, 300), ints(1, 300), 0},
 	} {

@@ -34,7 +34,8 @@ type Start struct {
 
 // A Subject is what a span is about.
 type Subject interface {
-	// AppendAttributes appends what is known by now, no key twice.
+	// AppendAttributes appends what is known by now and was not before: no key twice, also not in
+	// two calls for one span. All are valid, and no value is made of values.
 	AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue
 }
 
