@@ -29,8 +29,9 @@ type Exporter struct {
 	loss     loss
 	pipeline *pipeline // of its own goroutine
 
-	wake    chan struct{}           // a shard has something to collect
-	aging   atomic.Bool             // all will be collected before long
+	wake    chan struct{} // a shard has something to collect
+	aging   atomic.Bool   // all will be collected before long
+	sealed  sealed
 	asked   chan func()             // what else the pipeline's goroutine is to do
 	posted  chan delivery           // what came of a post
 	done    chan struct{}           // closed when the pipeline has ended

@@ -78,6 +78,7 @@ func (p *pipeline) collect(all bool) {
 		p.age.Stop()
 		p.aging.Store(false) // before the shards are asked: a span that comes later begins to age
 	}
+	p.sealed.reset() // before, too
 	p.collected = p.collected[:0]
 	for _, s := range p.shards {
 		p.collected = s.take(p.collected, all)

@@ -5,6 +5,7 @@ package exporter
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/sdk/resource"
 
@@ -27,7 +28,7 @@ type shard struct {
 }
 
 // add encodes r into the shard, or counts why it can't. It reports whether the pipeline has to know:
-// of a full chunk, of no memory for another, or of a span that nothing else will make it collect.
+// of a good part of a batch, of a loss, or of a span that nothing else will make it collect.
 func (s *shard) add(e *Exporter, r *sdkseam.Record) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,7 +37,7 @@ func (s *shard) add(e *Exporter, r *sdkseam.Record) bool {
 		e.loss.drop(atShutdown, 1)
 		return false
 	}
-	c := s.chunkFor(r.Origin.Resource, &e.memory)
+	c := s.chunkFor(r.Origin.Resource, e)
 	if c == nil {
 		e.loss.drop(queueFull, 1)
 		return true
@@ -48,24 +49,46 @@ func (s *shard) add(e *Exporter, r *sdkseam.Record) bool {
 	case !e.memory.add(c, buf, r.Origin):
 		e.loss.drop(queueFull, 1)
 	case len(c.spans) >= e.memory.chunkSpans, len(c.buf) >= e.memory.chunkBytes-len(c.buf)/len(c.spans):
-		s.seal(c) // one more like these would not fit
+		s.seal(c, e) // one more like these would not fit
+		return e.sealed.enough(e)
 	default:
-		return len(s.sealed) > 0 || len(c.spans) == 1 && !e.aging.Load()
+		return e.sealed.enough(e) || !e.aging.Load()
 	}
 	return true
 }
 
+// sealed counts what the shards have sealed since the pipeline looked. To wake the pipeline for each
+// chunk would cost more than all else that is done for a chunk.
+type sealed struct{ spans, bytes atomic.Int64 }
+
+// enough reports whether it is about a quarter of a batch, or memory gets short.
+func (s *sealed) enough(e *Exporter) bool {
+	return s.spans.Load() >= int64(e.memory.chunkSpans) ||
+		s.bytes.Load()+int64(e.memory.chunkBytes) > int64(e.cfg.Batch.MaxBytes/4) ||
+		e.memory.tight()
+}
+
+func (s *sealed) add(c *chunk) {
+	s.spans.Add(int64(len(c.spans)))
+	s.bytes.Add(int64(len(c.buf)))
+}
+
+func (s *sealed) reset() {
+	s.spans.Store(0)
+	s.bytes.Store(0)
+}
+
 // chunkFor returns the open chunk of the given resource, or nil if there is no memory for one.
-func (s *shard) chunkFor(r *resource.Resource, m *memory) *chunk {
+func (s *shard) chunkFor(r *resource.Resource, e *Exporter) *chunk {
 	for _, c := range s.open {
 		if c.resource == r {
 			return c
 		}
 	}
 	if len(s.open) == maxOpen {
-		s.seal(s.open[0])
+		s.seal(s.open[0], e)
 	}
-	c := m.newChunk()
+	c := e.memory.newChunk()
 	if c != nil {
 		c.resource = r
 		s.open = append(s.open, c)
@@ -74,9 +97,10 @@ func (s *shard) chunkFor(r *resource.Resource, m *memory) *chunk {
 }
 
 // seal ends c, which is open.
-func (s *shard) seal(c *chunk) {
+func (s *shard) seal(c *chunk, e *Exporter) {
 	s.open = slices.DeleteFunc(s.open, func(other *chunk) bool { return other == c })
 	s.sealed = append(s.sealed, c)
+	e.sealed.add(c)
 }
 
 // take moves the sealed chunks to dst, and the open ones too if all is set.

@@ -13,9 +13,11 @@ func (h *handler) extract(r *http.Request) caller.Caller {
 	if caller.Inside(ctx) {
 		return caller.Caller{Ctx: ctx}
 	}
-	after, parent := h.propagators.Extract(ctx, r.Header)
-	c := caller.Read(ctx, after)
-	c.Parent = parent
+	after, parent, plain := h.propagators.Extract(ctx, r.Header)
+	c := caller.Caller{Ctx: ctx, Parent: parent}
+	if !plain {
+		c = caller.Read(ctx, after)
+	}
 	if h.isPublic(r) {
 		c = c.Stranger(ctx)
 	}

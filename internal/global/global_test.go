@@ -237,7 +237,7 @@ func TestExtractBothWays(t *testing.T) {
 		linkerd := global.NewPropagators(nil).Load()
 		var got [2]trace.SpanContext
 		for i, p := range []otelpropagation.TextMapPropagator{linkerd, slow{linkerd}} {
-			ctx, sc := global.NewPropagators(p).Extract(context.Background(), h)
+			ctx, sc, _ := global.NewPropagators(p).Extract(context.Background(), h)
 			if !sc.IsValid() {
 				sc = trace.SpanContextFromContext(ctx)
 			}

@@ -43,16 +43,16 @@ func (p Propagators) Load() otelpropagation.TextMapPropagator {
 }
 
 // Extract reads what the caller sent. If that is no more than a span context, and the propagator
-// can say so, ctx is returned as it was, and the span context beside it. Otherwise the context
-// that is returned holds everything, and the span context is not valid.
-func (p Propagators) Extract(ctx context.Context, h http.Header) (context.Context, trace.SpanContext) {
+// can say so, it is plain, and ctx is returned as it was. Otherwise the context that is returned holds
+// everything, and the span context is not valid.
+func (p Propagators) Extract(ctx context.Context, h http.Header) (_ context.Context, sc trace.SpanContext, plain bool) {
 	propagator := p.Load()
 	if fast, ok := propagator.(seam.HeaderExtractor); ok {
 		if sc, plain := fast.ExtractHeader(h); plain {
-			return ctx, sc
+			return ctx, sc, true
 		}
 	}
-	return propagator.Extract(ctx, otelpropagation.HeaderCarrier(h)), trace.SpanContext{}
+	return propagator.Extract(ctx, otelpropagation.HeaderCarrier(h)), trace.SpanContext{}, false
 }
 
 // Inject writes what ctx holds into h, the headers of a request to a host.
