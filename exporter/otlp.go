@@ -210,7 +210,7 @@ const (
 	keyTag    = 1<<3 | 2 // KeyValue.key
 	valueTag  = 2<<3 | 2 // KeyValue.value
 	stringTag = 1<<3 | 2 // AnyValue.string_value
-	intTag    = 3<<3 | 0 // AnyValue.int_value
+	intTag    = 3 << 3   // AnyValue.int_value, a varint, whose type is 0
 )
 
 // appendShortText returns false, and dst as it was, if a length takes more than one byte, or a text
