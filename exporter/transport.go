@@ -21,11 +21,6 @@ type transport struct {
 	closed bool
 }
 
-// writeBufferBytes is how much of a request of HTTP/1 is written at once. net/http's 4 KiB make it
-// copy the rest by 32 KiB, and each write of those is a system call and wakes the receiver
-// (BenchmarkDelivery).
-const writeBufferBytes = 256 << 10
-
 func newTransport(cfg Config, protocols *http.Protocols) *transport {
 	t := &transport{open: make(map[net.Conn]struct{})}
 	t.Transport = &http.Transport{
@@ -35,7 +30,6 @@ func newTransport(cfg Config, protocols *http.Protocols) *transport {
 		TLSHandshakeTimeout:    cfg.Timeout,
 		Protocols:              protocols,
 		ForceAttemptHTTP2:      true,
-		WriteBufferSize:        writeBufferBytes,
 		MaxIdleConnsPerHost:    cfg.Queue.InFlight,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: maxAnswer,
