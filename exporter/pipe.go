@@ -23,7 +23,7 @@ type pipe struct {
 }
 
 // maxPending is how much waits to be written, give or take a frame.
-const maxPending = 256 << 10
+const maxPending = 512 << 10
 
 func newPipe(conn net.Conn) *pipe {
 	p := &pipe{Conn: conn}
