@@ -97,7 +97,7 @@ type Queue struct {
 	// MaxBytes of memory for encoded spans. Past it the oldest are dropped. Default: 32 MiB,
 	// about 60,000 spans. At least four times what Batch.MaxBytes times InFlight says. The
 	// buffers for request bodies take InFlight times Batch.MaxBytes besides, and a connection
-	// for gRPC a megabyte.
+	// a quarter of a megabyte, or one megabyte for gRPC.
 	MaxBytes int
 
 	// InFlight is how many requests are under way at once, at the most. From 1 to 1024.

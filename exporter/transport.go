@@ -21,6 +21,11 @@ type transport struct {
 	closed bool
 }
 
+// writeBufferBytes is how much of a request of HTTP/1 is written at once. After net/http's own 4 KiB it
+// copies and writes 32 KiB at a time; in a service that has other things to do, fewer and larger
+// writes take a twentieth off what tracing adds (benchmarks, row server/sampled=yes).
+const writeBufferBytes = 256 << 10
+
 func newTransport(cfg Config, protocols *http.Protocols) *transport {
 	t := &transport{open: make(map[net.Conn]struct{})}
 	t.Transport = &http.Transport{
@@ -30,6 +35,7 @@ func newTransport(cfg Config, protocols *http.Protocols) *transport {
 		TLSHandshakeTimeout:    cfg.Timeout,
 		Protocols:              protocols,
 		ForceAttemptHTTP2:      true,
+		WriteBufferSize:        writeBufferBytes,
 		MaxIdleConnsPerHost:    cfg.Queue.InFlight,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: maxAnswer,
