@@ -15,15 +15,16 @@ import (
 //
 // Spec: gRPC Name Resolution, https://github.com/grpc/grpc/blob/master/doc/naming.md
 func parseTarget(target string) address {
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
+		target = target[:i]
+	}
 	scheme, endpoint, slashes := strings.Cut(target, "://")
 	if slashes {
 		_, endpoint, _ = strings.Cut(endpoint, "/") // which ends the authority
-	} else if scheme, endpoint, _ = strings.Cut(target, ":"); !slices.Contains(bareSchemes, scheme) {
+	} else if scheme, endpoint, _ = strings.Cut(target, ":"); !slices.Contains(bareSchemes, strings.ToLower(scheme)) {
 		endpoint = target
 	}
-	if i := strings.IndexAny(endpoint, "?#"); i >= 0 {
-		endpoint = endpoint[:i]
-	}
+	scheme = strings.ToLower(scheme)
 	switch {
 	case scheme == "unix" && slashes:
 		return address{host: "/" + endpoint}

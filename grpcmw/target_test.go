@@ -27,7 +27,10 @@ func addressIn(t *testing.T, target string) (host, port string) {
 // or else an endpoint for DNS. The second result is false if it does not tell.
 func slowAddress(target string) (host, port string, ok bool) {
 	u, err := url.Parse(target)
-	if err != nil || !strings.Contains(target, "://") || strings.Contains(target, "%") { // gRPC decodes, we do not
+	if err != nil || u.Scheme == "" || !strings.HasPrefix(strings.ToLower(target), u.Scheme+"://") {
+		return "", "", false
+	}
+	if strings.Contains(target, "%") { // gRPC decodes, we do not
 		return "", "", false
 	}
 	endpoint := strings.TrimPrefix(u.Path, "/")
