@@ -202,7 +202,7 @@ func appendKeyValue(dst []byte, field protowire.Number, kv *attribute.KeyValue) 
 }
 
 // Nearly all attributes are short texts and numbers. What follows is appendKeyValue for them: three
-// messages in one step, at a third of the cost (BenchmarkAppendSpan).
+// messages in one step (BenchmarkAppendSpan).
 
 const (
 	maxShort = 0x7f // a length up to this takes one byte
@@ -214,8 +214,7 @@ const (
 )
 
 // appendShortText returns false, and dst as it was, if a length takes more than one byte, or a text
-// is not ASCII and so may not be valid. It looks at the texts and not at what it has written: to read
-// what was just stored by the byte, a word at a time, takes longer than all the rest.
+// is not ASCII and so may not be valid.
 func appendShortText(dst []byte, field protowire.Number, key, value string) ([]byte, bool) {
 	if len(key)+len(value) > maxShort-6 || !isASCII(key) || !isASCII(value) {
 		return dst, false

@@ -22,7 +22,7 @@ func appendLength(dst []byte, field protowire.Number, n int) []byte {
 // openMessage begins a field that holds a message. It leaves one byte for the length, which most
 // messages of ours need, and returns where the content begins, for closeMessage.
 func openMessage(dst []byte, field protowire.Number) ([]byte, int) {
-	dst = append(dst, byte(field)<<3|byte(protowire.BytesType), 0)
+	dst = append(appendField(dst, field, protowire.BytesType), 0)
 	return dst, len(dst)
 }
 
@@ -37,7 +37,7 @@ func closeMessage(dst []byte, start int) []byte {
 
 // openLongMessage leaves two bytes for the length: a span's is nearly always from 128 to 16383.
 func openLongMessage(dst []byte, field protowire.Number) ([]byte, int) {
-	dst = append(dst, byte(field)<<3|byte(protowire.BytesType), 0, 0)
+	dst = append(appendField(dst, field, protowire.BytesType), 0, 0)
 	return dst, len(dst)
 }
 

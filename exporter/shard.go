@@ -57,8 +57,8 @@ func (s *shard) add(e *Exporter, r *sdkseam.Record) bool {
 	return true
 }
 
-// sealed counts what the shards have sealed since the pipeline looked. To wake the pipeline for each
-// chunk would cost more than all else that is done for a chunk.
+// sealed counts what the shards have sealed since the pipeline looked: to be woken for each chunk would
+// be a system call each time, where a processor is idle.
 type sealed struct{ spans, bytes atomic.Int64 }
 
 // enough reports whether it is about a quarter of a batch, or memory gets short.

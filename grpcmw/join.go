@@ -1,5 +1,7 @@
 package grpcmw
 
+// Several options of gRPC as one.
+
 import "reflect"
 
 // join returns an option that does what several options do, one after the other. It returns

@@ -1,5 +1,7 @@
 package propagation
 
+// Baggage that nobody has read yet: kept as it came, parsed when somebody asks.
+
 import (
 	"context"
 	"strings"

@@ -1,5 +1,7 @@
 package linkerd
 
+// What goes back to the caller: heads at once, and trailers-only answers as they are.
+
 import (
 	"io"
 	"net/http"

@@ -1,5 +1,7 @@
 package linkerd
 
+// Resets of HTTP/2 streams, with their codes, handed on from one side to the other.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package workload
 
+// gRPC peers that have their frames ready, so that one side can be measured by itself.
+
 import (
 	"bufio"
 	"bytes"

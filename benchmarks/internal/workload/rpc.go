@@ -1,5 +1,7 @@
 package workload
 
+// The workloads of gRPC calls.
+
 import (
 	"context"
 	"errors"
