@@ -89,11 +89,14 @@ func (p B3Single) Fields() []string { return p.writes().names() }
 
 const (
 	b3SeveralFields = fieldSet(1<<fieldB3TraceID | 1<<fieldB3SpanID | 1<<fieldB3ParentSpanID | 1<<fieldB3Sampled | 1<<fieldB3Flags)
+	b3SeveralHeads  = fieldSet(1<<fieldB3TraceID | 1<<fieldB3Sampled | 1<<fieldB3Flags)
 	b3SingleField   = fieldSet(1 << fieldB3)
 )
 
 func (B3) reads() fieldSet        { return b3SeveralFields | b3SingleField }
 func (B3Single) reads() fieldSet  { return b3SeveralFields | b3SingleField }
+func (B3) heads() fieldSet        { return b3SeveralHeads | b3SingleField }
+func (B3Single) heads() fieldSet  { return b3SeveralHeads | b3SingleField }
 func (B3Single) writes() fieldSet { return b3SingleField }
 func (p B3) writes() fieldSet {
 	if p.ParentSpanID {

@@ -1,6 +1,7 @@
 package propagation
 
 import (
+	"math/bits"
 	"net/http"
 
 	otelpropagation "go.opentelemetry.io/otel/propagation"
@@ -31,11 +32,11 @@ func carrierOf(c otelpropagation.TextMapCarrier) carrier {
 
 // first returns the first value of f, or "".
 func (c *carrier) first(f field) string {
-	if c.other != nil {
-		return c.other.Get(f.lower())
-	}
 	if c.absent&(1<<f) != 0 {
 		return ""
+	}
+	if c.other != nil {
+		return c.other.Get(f.lower())
 	}
 	if values := c.header[f.canonical()]; len(values) > 0 {
 		return values[0]
@@ -148,8 +149,17 @@ func (c *carrier) lookOnce() {
 	}
 }
 
-// lacks reports whether all fields of the set are known not to be there.
-func (c *carrier) lacks(set fieldSet) bool { return set&^c.absent == 0 }
+// hasAny reports whether a field of the set has any value, and remembers those that have none.
+func (c *carrier) hasAny(set fieldSet) bool {
+	for set &^= c.absent; set != 0; set &= set - 1 {
+		f := field(bits.TrailingZeros32(uint32(set)))
+		if c.has(f) {
+			return true
+		}
+		c.absent |= 1 << f
+	}
+	return false
+}
 
 // present returns the fields that have a value.
 func (c *carrier) present() (present fieldSet) {

@@ -53,22 +53,13 @@ func New(cfg Config) otelpropagation.TextMapPropagator {
 	for _, p := range cfg.Extract {
 		o.addReader(p)
 	}
-	o.w3cFirst = !o.linkConflicts && !o.foreign && o.readsW3CFirst()
+	if !o.linkConflicts && !o.foreign {
+		o.usual = usualOf(o.readers, o.baggage)
+	}
 	for _, p := range cfg.Inject {
 		o.addWriter(p)
 	}
 	return o
-}
-
-func (o *order) readsW3CFirst() bool {
-	if len(o.readers) == 0 {
-		return false
-	}
-	switch o.readers[0].format.(type) {
-	case TraceContext, traceContext00:
-		return true
-	}
-	return false
 }
 
 func (o *order) addReader(p otelpropagation.TextMapPropagator) {
@@ -76,12 +67,13 @@ func (o *order) addReader(p otelpropagation.TextMapPropagator) {
 	case nil:
 	case *order:
 		o.readers = append(o.readers, p.readers...)
-		o.foreign, o.baggage = o.foreign || p.foreign, o.baggage || p.baggage
+		o.foreign, o.baggage, o.heads = o.foreign || p.foreign, o.baggage|p.baggage, o.heads|p.heads
 	case format:
-		o.readers = append(o.readers, reader{format: p, fields: p.reads()})
+		o.readers = append(o.readers, reader{format: p, heads: p.heads()})
+		o.heads |= p.heads()
 	case Baggage:
 		o.readers = append(o.readers, reader{baggage: true})
-		o.baggage = true
+		o.baggage = 1 << fieldBaggage
 	default:
 		o.readers = append(o.readers, reader{other: p})
 		o.foreign = true

@@ -123,6 +123,7 @@ func (p Datadog) Inject(ctx context.Context, into otelpropagation.TextMapCarrier
 func (p Datadog) Fields() []string { return p.writes().names() }
 
 func (p Datadog) reads() fieldSet { return p.writes() | fieldsOf(fieldDatadogOrigin) }
+func (Datadog) heads() fieldSet   { return fieldsOf(fieldDatadogTraceID) }
 func (Datadog) writes() fieldSet {
 	return fieldsOf(fieldDatadogTraceID, fieldDatadogParentID, fieldDatadogPriority, fieldDatadogTags)
 }

@@ -24,6 +24,9 @@ type format interface {
 	// would contradict what it writes, unless it is baggage.
 	reads() fieldSet
 	writes() fieldSet
+
+	// heads returns the fields one of which is there if the format says anything.
+	heads() fieldSet
 }
 
 // found is what one format found in a carrier. The zero value is nothing.

@@ -293,16 +293,27 @@ func FuzzBaggagePassesThrough(f *testing.F) {
 	})
 }
 
-// The seam finds what Extract finds, whatever the headers; and what is written for it is read as
+// The seam finds what Extract finds, whatever the headers, and both find what a search does; and what is written for it is read as
 // the same.
 func FuzzOrder(f *testing.F) {
 	f.Add(traceparent, "a=1,1b=2", "0", tid, sid, "1", "1:1:0:1", padded)
 	f.Add("", "", tid+"-"+sid+"-d", tid, sid, "", "", padded[:39])
 	f.Add("01-"+tid+"-"+sid+"-01-x", "=", "", "", "", "0", "1%3A1:0:3", "\x00")
+	f.Add("", "", "", tid, sid, "1", "", "")
 	f.Fuzz(func(t *testing.T, tp, ts, b3, traceID, spanID, sampled, uber, bin string) {
 		h := http.Header{
 			"Traceparent": {tp}, "Tracestate": {ts}, "B3": {b3}, "X-B3-Traceid": {traceID}, "X-B3-Spanid": {spanID},
 			"X-B3-Sampled": {sampled}, "Uber-Trace-Id": {uber}, "Grpc-Trace-Bin": {bin},
+		}
+		present := http.Header{} // a request has no empty headers
+		for key, values := range h {
+			if values[0] != "" {
+				present[key] = values
+			}
+		}
+		for order := range orders {
+			checkUsual(t, order, present)
+			checkUsual(t, order, h)
 		}
 		p := propagation.Linkerd()
 		ctx := p.Extract(context.Background(), otelpropagation.HeaderCarrier(h))

@@ -105,6 +105,7 @@ func (p GRPCTraceBin) Fields() []string { return p.writes().names() }
 
 func (GRPCTraceBin) reads() fieldSet  { return fieldsOf(fieldGRPCTraceBin) }
 func (GRPCTraceBin) writes() fieldSet { return fieldsOf(fieldGRPCTraceBin) }
+func (GRPCTraceBin) heads() fieldSet  { return fieldsOf(fieldGRPCTraceBin) }
 
 func (GRPCTraceBin) read(c carrier) found {
 	value := c.first(fieldGRPCTraceBin)

@@ -125,6 +125,7 @@ func (Jaeger) writes() fieldSet { return fieldsOf(fieldUberTraceID) }
 func (Jaeger) reads() fieldSet {
 	return fieldsOf(fieldUberTraceID, fieldJaegerDebugID, fieldJaegerBaggage)
 }
+func (p Jaeger) heads() fieldSet { return p.reads() }
 
 func (Jaeger) write(ctx context.Context, sc trace.SpanContext, c carrier) {
 	b := new(block)

@@ -82,10 +82,12 @@ func (paddedGRPCTraceBin) read(c carrier) found {
 type b3Several struct{ B3 }
 
 func (b3Several) reads() fieldSet      { return b3SeveralFields }
+func (b3Several) heads() fieldSet      { return b3SeveralHeads }
 func (b3Several) read(c carrier) found { return readB3Several(&c) }
 
 // b3Single reads only the header of B3 that the proxy does not know.
 type b3Single struct{ B3Single }
 
 func (b3Single) reads() fieldSet      { return b3SingleField }
+func (b3Single) heads() fieldSet      { return b3SingleField }
 func (b3Single) read(c carrier) found { return readB3Single(&c) }

@@ -52,20 +52,24 @@ func parse00(value string, sc *trace.SpanContext) bool {
 	if len(value) != traceparentLen || value[:3] != "00-" || value[35] != '-' || value[52] != '-' {
 		return false
 	}
-	var cfg trace.SpanContextConfig
-	hi, valid1 := decode16(value[3:])
-	binary.LittleEndian.PutUint64(cfg.TraceID[:8], hi)
-	lo, valid2 := decode16(value[19:])
-	binary.LittleEndian.PutUint64(cfg.TraceID[8:], lo)
-	id, valid3 := decode16(value[36:])
-	binary.LittleEndian.PutUint64(cfg.SpanID[:], id)
 	flags1, flags2 := lowerNibble[value[53]], lowerNibble[value[54]]
-	if valid1&valid2&valid3 != allDigits || flags1|flags2 > 0xf || hi|lo == 0 || id == 0 {
+	cfg := trace.SpanContextConfig{TraceFlags: trace.TraceFlags(flags2) & knownFlags(0), Remote: true}
+	if flags1|flags2 > 0xf || !parseIDs(value[3:35], value[36:52], &cfg) {
 		return false
 	}
-	cfg.TraceFlags, cfg.Remote = trace.TraceFlags(flags2)&knownFlags(0), true
 	*sc = trace.NewSpanContext(cfg)
 	return true
+}
+
+// parseIDs parses 32 and 16 lower-case hex digits. It refuses zero IDs.
+func parseIDs(traceID, spanID string, sc *trace.SpanContextConfig) bool {
+	hi, valid1 := decode16(traceID)
+	binary.LittleEndian.PutUint64(sc.TraceID[:8], hi)
+	lo, valid2 := decode16(traceID[16:])
+	binary.LittleEndian.PutUint64(sc.TraceID[8:], lo)
+	id, valid3 := decode16(spanID)
+	binary.LittleEndian.PutUint64(sc.SpanID[:], id)
+	return valid1&valid2&valid3 == allDigits && hi|lo != 0 && id != 0
 }
 
 // AppendTraceparent appends the value of a traceparent header of version 00 to dst. Of the

@@ -43,6 +43,7 @@ func (p TraceContext) Fields() []string { return p.writes().names() }
 
 func (TraceContext) reads() fieldSet  { return fieldsOf(fieldTraceparent, fieldTracestate) }
 func (TraceContext) writes() fieldSet { return fieldsOf(fieldTraceparent, fieldTracestate) }
+func (TraceContext) heads() fieldSet  { return fieldsOf(fieldTraceparent) }
 
 func (TraceContext) read(c carrier) found {
 	value := c.only(fieldTraceparent)

@@ -124,6 +124,7 @@ func (p XRay) Fields() []string { return p.writes().names() }
 
 func (XRay) reads() fieldSet  { return fieldsOf(fieldXRay) }
 func (XRay) writes() fieldSet { return fieldsOf(fieldXRay) }
+func (XRay) heads() fieldSet  { return fieldsOf(fieldXRay) }
 
 func (XRay) read(c carrier) found {
 	value := c.first(fieldXRay)
