@@ -47,12 +47,17 @@ func extractions() []Workload {
 			name: "extract/format=composite/header=b3", title: "extract W3C or B3 and baggage; B3 came", header: b3Headers,
 			theirs: viaContext(composite), ours: viaHeader(propagation.Linkerd()),
 		}.workload(),
+		extraction{
+			name: "extract/format=composite/header=none", title: "extract W3C or B3 and baggage; nothing came", header: http.Header{"Traceparent": nil},
+			nothing: true,
+			theirs:  viaContext(composite), ours: viaHeader(propagation.Linkerd()),
+		}.workload(),
 	}
 }
 
 // b3Headers are what a caller sends that knows only B3.
 var b3Headers = http.Header{
-	"Traceparent":  nil, // in place of what the request has
+	"Traceparent":  nil, // which the usual request has
 	"X-B3-Traceid": {CallersTraceID},
 	"X-B3-Spanid":  {CallersSpanID},
 	"X-B3-Sampled": {"1"},
@@ -61,7 +66,8 @@ var b3Headers = http.Header{
 // extraction is a way to read headers, ours and theirs.
 type extraction struct {
 	name, title  string
-	header       http.Header // beside, or in place of, those of the usual request
+	header       http.Header // beside those of the usual request, or in their place; nil removes one
+	nothing      bool        // and nothing is to be found there
 	ours, theirs extractor
 }
 
@@ -107,7 +113,9 @@ func (e extraction) workload() Workload {
 				return nil, err
 			}
 			for key, values := range e.header {
-				r.Header[key] = values
+				if r.Header[key] = values; values == nil {
+					delete(r.Header, key)
+				}
 			}
 			return &Run{do: e.loop(name, r), flush: nothing, shutdown: nothing}, nil
 		},
@@ -129,7 +137,7 @@ func (e extraction) loop(name contender.Name, r *http.Request) func(n int) error
 		if name == contender.None {
 			return nil
 		}
-		return got.check()
+		return got.check(e.nothing)
 	}
 }
 
@@ -151,13 +159,22 @@ type extracted struct {
 	sc  trace.SpanContext
 }
 
-var errNotExtracted = errors.New("the caller's span context was not found")
+var (
+	errNotExtracted = errors.New("the caller's span context was not found")
+	errNothingCame  = errors.New("a span context was found where there is none")
+)
 
-// check returns an error unless the caller's span context is there.
-func (x extracted) check() error {
+// check returns an error unless the caller's span context is there, or nothing is.
+func (x extracted) check(nothing bool) error {
 	sc := x.sc
 	if !sc.IsValid() {
 		sc = trace.SpanContextFromContext(x.ctx)
+	}
+	if nothing {
+		if sc.IsValid() {
+			return errNothingCame
+		}
+		return nil
 	}
 	if sc.TraceID().String() != CallersTraceID || sc.SpanID().String() != CallersSpanID || !sc.IsSampled() || !sc.IsRemote() {
 		return errNotExtracted
