@@ -3,52 +3,100 @@ package exporter_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/meshtrace/meshtrace/exporter"
 )
 
-// A server may answer before it has read the request, and the transport then reads on. The
-// buffer must not be used for the next request meanwhile.
+// A server may answer before it has read the request, or the connection break, and the transport
+// still reads. What it reads must not be used for other spans meanwhile.
 func TestBodyIsLeftToASlowReader(t *testing.T) {
-	for _, tt := range []struct {
-		rule string
-		body func(*http.Request) io.ReadCloser
-	}{
-		{"of the request", func(r *http.Request) io.ReadCloser { return r.Body }},
-		{"that was asked for again", func(r *http.Request) io.ReadCloser {
+	bodies := map[string]func(*http.Request) io.ReadCloser{
+		"of the request": func(r *http.Request) io.ReadCloser { return r.Body },
+		"that was asked for again": func(r *http.Request) io.ReadCloser {
 			again, _ := r.GetBody()
 			r.Body.Close()
 			r.Body.Close() // which does no harm
 			return again
-		}},
-	} {
-		t.Run(tt.rule, func(t *testing.T) {
-			var c collector
-			var late sync.WaitGroup
-			proceed := make(chan struct{})
-			e := start(t, exporter.Config{Transport: answering{func(r *http.Request) *http.Response {
-				slow := r.Clone(context.WithoutCancel(r.Context()))
-				slow.Body = tt.body(r)
-				late.Go(func() {
-					<-proceed
-					c.handle(slow)
+		},
+	}
+	for _, endpoint := range []string{"http://collector", "grpc://collector", "jaeger+http://collector", "jaeger+grpc://collector"} {
+		for _, compression := range []exporter.Compression{exporter.NoCompression, exporter.Gzip} {
+			for body, of := range bodies {
+				t.Run(fmt.Sprint(endpoint, "/", compression, "/", body), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						readLate(t, exporter.Config{Endpoint: endpoint, Compression: compression}, of)
+					})
 				})
-				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
-			}}})
-			for n := 1; n <= 5; n++ {
-				e.Consume(newRecord(n))
-				if err := e.ForceFlush(t.Context()); err != nil {
-					t.Error(err)
-				}
 			}
-			close(proceed)
-			late.Wait()
-			c.checkReceived(t, 1, 5)
+		}
+	}
+}
+
+// readLate delivers spans to a transport that fails each first try, accepts each second, and reads
+// all at the end.
+func readLate(t *testing.T, cfg exporter.Config, bodyOf func(*http.Request) io.ReadCloser) {
+	var c collector
+	var late sync.WaitGroup
+	proceed, tries := make(chan struct{}), 0
+	cfg.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		slow := r.Clone(context.WithoutCancel(r.Context()))
+		slow.Body = bodyOf(r)
+		late.Go(func() {
+			<-proceed
+			c.handle(slow)
 		})
+		if tries++; tries%2 == 1 {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return &http.Response{StatusCode: http.StatusOK, Header: discarded.Clone(), Body: http.NoBody}, nil
+	})
+	e := start(t, cfg)
+	const flushes = 5
+	for n := 1; n <= flushes; n++ {
+		e.Consume(newRecord(n))
+		if err := e.ForceFlush(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	close(proceed)
+	late.Wait()
+	for n := 1; n <= flushes; n++ {
+		if got := c.numbers()[uint64(n)]; got != 2 {
+			t.Errorf("span %d was read %d times, want 2", n, got)
+		}
+	}
+	if n := len(c.numbers()); n != flushes {
+		t.Errorf("%d spans were read, want %d", n, flushes)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A body that is closed while it is read is not read any more once Close has returned.
+func TestClosedBodyIsNotRead(t *testing.T) {
+	var body io.ReadCloser
+	e := start(t, exporter.Config{Endpoint: "grpc://collector", Transport: answering{func(r *http.Request) *http.Response {
+		body = r.Body
+		return &http.Response{StatusCode: http.StatusOK, Header: discarded.Clone(), Body: http.NoBody}
+	}}})
+	e.Consume(newRecord(1))
+	if err := e.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := body.Read(make([]byte, 7)); n != 7 || err != nil {
+		t.Errorf("Read: %d bytes, %v", n, err)
+	}
+	body.Close()
+	if n, err := body.Read(make([]byte, 7)); n != 0 || err != io.EOF {
+		t.Errorf("Read after Close: %d bytes, %v", n, err)
 	}
 }
 

@@ -20,6 +20,7 @@ type chunk struct {
 
 	whole *chunk // that this one is a part of; its memory is the whole's
 	parts int    // of this chunk that are still in use
+	lent  bool   // somebody may still read the memory
 }
 
 // spanEnd says where in a chunk a span ends, and who recorded it.
@@ -67,6 +68,16 @@ func (b *batch) add(c *chunk) {
 	b.chunks = append(b.chunks, c)
 	b.spans += len(c.spans)
 	b.bytes += len(c.buf)
+}
+
+// lend leaves the memory of b to whoever still reads it. It is not used for other spans.
+func (b *batch) lend() {
+	for _, c := range b.chunks {
+		for c.whole != nil {
+			c = c.whole
+		}
+		c.lent = true
+	}
 }
 
 // fits reports whether c may go into b too.

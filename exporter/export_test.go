@@ -5,6 +5,7 @@ package exporter
 import (
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/meshtrace/meshtrace/internal/sdkseam"
@@ -83,7 +84,7 @@ func encode(p protocol, records []*sdkseam.Record) []byte {
 	}
 	var b batch
 	b.add(c)
-	return p.appendBatch(nil, &b)
+	return slices.Concat(p.appendPieces(nil, &b)...)
 }
 
 func ParsePartialSuccess(response []byte) (int, string) { return parsePartialSuccess(response) }

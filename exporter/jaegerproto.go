@@ -5,9 +5,7 @@ package exporter
 // Spec: jaeger-idl, api_v2/model.proto and collector.proto, https://github.com/jaegertracing/jaeger-idl
 
 import (
-	"encoding/binary"
 	"math"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -25,16 +23,13 @@ func (jaegerProto) contentType() string { return "application/x-protobuf" }
 
 func (jaegerProto) rejected([]byte) (int, string) { return 0, "" } // it has no words for that
 
-// appendBatch writes the process once, and the spans, which have none of their own.
-func (jaegerProto) appendBatch(dst []byte, b *batch) []byte {
-	process := appendProtoProcess(nil, 2, b.resource().Attributes()) // Batch.process
-	size := len(process) + b.bytes
-	dst = slices.Grow(dst, size+2*binary.MaxVarintLen32)
-	dst = appendLength(dst, 1, size) // PostSpansRequest.batch
-	dst = append(dst, process...)
-	b.each(func(_ *sdkseam.Origin, spans []byte) {
-		dst = append(dst, spans...) // Batch.spans, each with tag and length
-	})
+// appendPieces writes the process once, and the spans, which have none of their own.
+func (jaegerProto) appendPieces(dst [][]byte, b *batch) [][]byte {
+	process := appendProtoProcess(nil, 2, b.resource().Attributes())       // Batch.process
+	dst = append(dst, appendLength(nil, 1, len(process)+b.bytes), process) // PostSpansRequest.batch
+	for _, c := range b.chunks {
+		dst = append(dst, c.buf) // Batch.spans, each with tag and length
+	}
 	return dst
 }
 

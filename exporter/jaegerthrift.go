@@ -23,14 +23,17 @@ func (jaegerThrift) contentType() string { return "application/vnd.apache.thrift
 
 func (jaegerThrift) rejected([]byte) (int, string) { return 0, "" } // it has no words for that
 
-// appendBatch writes a Batch: the process, and the spans.
-func (jaegerThrift) appendBatch(dst []byte, b *batch) []byte {
-	dst = appendThriftField(dst, thriftStruct, 1) // Batch.process
-	dst = appendProcess(dst, b.resource().Attributes())
-	dst, spans := openThriftList(dst, 2) // Batch.spans
-	b.each(func(_ *sdkseam.Origin, span []byte) { dst = append(dst, span...) })
-	closeThriftList(dst, spans, b.spans)
-	return append(dst, thriftStop)
+// appendPieces writes a Batch: the process, and the spans.
+func (jaegerThrift) appendPieces(dst [][]byte, b *batch) [][]byte {
+	head := appendThriftField(nil, thriftStruct, 1) // Batch.process
+	head = appendProcess(head, b.resource().Attributes())
+	head, spans := openThriftList(head, 2) // Batch.spans
+	closeThriftList(head, spans, b.spans)
+	dst = append(dst, head)
+	for _, c := range b.chunks {
+		dst = append(dst, c.buf)
+	}
+	return append(dst, []byte{thriftStop})
 }
 
 func appendProcess(dst []byte, attrs []attribute.KeyValue) []byte {

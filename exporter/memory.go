@@ -156,5 +156,7 @@ func (m *memory) release(c *chunk) {
 		return
 	}
 	m.held.Add(-c.bytes())
-	m.pool.Put(c)
+	if !c.lent {
+		m.pool.Put(c)
+	}
 }

@@ -6,9 +6,7 @@ package exporter
 // https://github.com/open-telemetry/opentelemetry-proto
 
 import (
-	"encoding/binary"
 	"math"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -28,9 +26,9 @@ func (otlp) contentType() string { return "application/x-protobuf" }
 
 func (otlp) rejected(answer []byte) (int, string) { return parsePartialSuccess(answer) }
 
-// appendBatch writes the resource once, and each scope once with all of its spans. The lengths of
-// what holds the spans are computed first: a megabyte is not to be moved to make room for them.
-func (otlp) appendBatch(dst []byte, b *batch) []byte {
+// appendPieces writes the resource once, and each scope once with all of its spans. The lengths of
+// what holds the spans are computed first: the spans are not to be moved to make room for them.
+func (otlp) appendPieces(dst [][]byte, b *batch) [][]byte {
 	origins, bytes := b.origins()
 	frames := make([]frame, len(origins))
 	all := frame{
@@ -41,20 +39,19 @@ func (otlp) appendBatch(dst []byte, b *batch) []byte {
 		frames[i] = frame{appendScope(nil, 1, o.Scope), bytes[i], appendString(nil, 3, o.Scope.SchemaURL)}
 		all.content += protowire.SizeTag(2) + protowire.SizeBytes(frames[i].size())
 	}
-	dst = slices.Grow(dst, all.size()+2*binary.MaxVarintLen32)
-	dst = appendLength(dst, 1, all.size()) // ExportTraceServiceRequest.resource_spans
-	dst = append(dst, all.head...)
+	head := appendLength(nil, 1, all.size()) // ExportTraceServiceRequest.resource_spans
+	head = append(head, all.head...)
 	for i, origin := range origins {
-		dst = appendLength(dst, 2, frames[i].size()) // ResourceSpans.scope_spans
-		dst = append(dst, frames[i].head...)
+		head = appendLength(head, 2, frames[i].size()) // ResourceSpans.scope_spans
+		dst = append(dst, append(head, frames[i].head...))
 		b.each(func(o *sdkseam.Origin, spans []byte) {
 			if o == origin {
-				dst = append(dst, spans...) // ScopeSpans.spans, each with tag and length
+				dst = append(dst, spans) // ScopeSpans.spans, each with tag and length
 			}
 		})
-		dst = append(dst, frames[i].tail...)
+		head = frames[i].tail
 	}
-	return append(dst, all.tail...)
+	return append(dst, append(head, all.tail...))
 }
 
 // frame is what stands before and behind a message's bulk.

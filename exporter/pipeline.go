@@ -174,6 +174,9 @@ func (p *pipeline) next() *batch {
 func (p *pipeline) settle(d delivery) {
 	b := d.batch
 	p.flying = slices.DeleteFunc(p.flying, func(other *batch) bool { return other == b })
+	if !d.read {
+		b.lend()
+	}
 	switch d.outcome {
 	case accepted:
 		p.pause.failures = 0

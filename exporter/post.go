@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,13 +24,18 @@ func (post) complete(h http.Header, cfg Config, p protocol) {
 	}
 }
 
-func (post) fill(b *body, p protocol, of *batch, packed bool) []byte {
-	b.plain = p.appendBatch(b.plain, of)
-	if !packed {
-		return b.plain
+// fill makes one piece of it: HTTP/1 copies what it sends into larger ones anyway, and takes no longer.
+func (post) fill(b *body, p protocol, of *batch, packed bool) [][]byte {
+	b.pieces = p.appendPieces(b.pieces, of)
+	if packed {
+		b.pack(b.pieces)
+		return [][]byte{b.packed.Bytes()}
 	}
-	b.pack(b.plain)
-	return b.packed.Bytes()
+	b.plain = slices.Grow(b.plain, size(b.pieces))
+	for _, piece := range b.pieces {
+		b.plain = append(b.plain, piece...)
+	}
+	return [][]byte{b.plain}
 }
 
 func (post) read(resp *http.Response, p protocol) (delivery, error) {

@@ -32,6 +32,7 @@ type poster struct {
 // delivery is what came of posting a batch.
 type delivery struct {
 	batch      *batch
+	read       bool // nobody reads the batch any more
 	outcome    outcome
 	rejected   int           // spans that an accepting server did not want
 	retryAfter time.Duration // at least, if the server said so
@@ -82,9 +83,8 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 // deliver posts b once.
 func (p *poster) deliver(ctx context.Context, proto protocol, b *batch) delivery {
 	buf := p.bodies.get()
-	defer p.bodies.put(buf)
 	d := p.post(ctx, proto, buf, p.call.fill(buf, proto, b, p.gzip))
-	d.batch = b
+	d.batch, d.read = b, p.bodies.put(buf)
 	d.rejected = min(d.rejected, b.spans)
 	if d.err != nil {
 		d.err = fmt.Errorf("post %d spans to %q: %w", b.spans, p.shown, d.err)
@@ -95,7 +95,7 @@ func (p *poster) deliver(ctx context.Context, proto protocol, b *batch) delivery
 // maxAnswer is how much of a response is read. A server has at most a sentence to say.
 const maxAnswer = 64 << 10
 
-func (p *poster) post(ctx context.Context, proto protocol, buf *body, content []byte) delivery {
+func (p *poster) post(ctx context.Context, proto protocol, buf *body, content [][]byte) delivery {
 	limited, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("no answer within %v", p.timeout))
 	defer cancel()
 	req, err := p.request(limited, buf, content)
@@ -130,13 +130,13 @@ func (p *poster) exchange(req *http.Request, proto protocol) (delivery, error) {
 
 // request returns the request for content, which is in buf. The transport may ask for the body
 // more than once, if a connection turns out to be dead.
-func (p *poster) request(ctx context.Context, buf *body, content []byte) (*http.Request, error) {
+func (p *poster) request(ctx context.Context, buf *body, content [][]byte) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, buf.reader(content))
 	if err != nil {
 		return nil, err
 	}
 	req.GetBody = func() (io.ReadCloser, error) { return buf.reader(content), nil }
-	req.ContentLength = int64(len(content))
+	req.ContentLength = int64(size(content))
 	req.Header, req.Host = p.header.Clone(), p.host
 	return req, nil
 }

@@ -19,9 +19,9 @@ type protocol interface {
 	// behind the other in a batch.
 	appendSpan(dst []byte, r *sdkseam.Record) []byte
 
-	// appendBatch appends the body of a request: what the spans have in common, and the
-	// spans.
-	appendBatch(dst []byte, b *batch) []byte
+	// appendPieces appends what makes the body of a request, one piece behind the other: what
+	// the spans have in common, and the spans, which stay where they are.
+	appendPieces(dst [][]byte, b *batch) [][]byte
 
 	// rejected returns how many spans a server that has accepted the request did not want, by
 	// its answer, and why.
@@ -37,8 +37,8 @@ type call interface {
 	// complete sets the headers that are the call's own, over those of the settings.
 	complete(h http.Header, cfg Config, p protocol)
 
-	// fill writes the request for a batch into b and returns it.
-	fill(b *body, p protocol, of *batch, packed bool) []byte
+	// fill makes b the request for a batch, and returns that in pieces.
+	fill(b *body, p protocol, of *batch, packed bool) [][]byte
 
 	// read returns what a response says. The error is that it broke off before it said anything.
 	read(resp *http.Response, p protocol) (delivery, error)
