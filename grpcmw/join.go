@@ -20,15 +20,22 @@ func join[Option any](options []Option, otherwise Option) Option {
 		}
 		changes = append(changes, change)
 	}
-	all := reflect.New(reflect.TypeOf(options[0]).Elem())
-	change := changeOf(all)
-	change.Set(reflect.MakeFunc(change.Type(), func(settings []reflect.Value) []reflect.Value {
+	return like(options[0], func(settings []reflect.Value) {
 		for _, change := range changes {
 			change.Call(settings)
 		}
+	})
+}
+
+// like returns an option that is made as another one is, and does what change does.
+func like[Option any](option Option, change func(settings []reflect.Value)) Option {
+	made := reflect.New(reflect.TypeOf(option).Elem())
+	f := changeOf(made)
+	f.Set(reflect.MakeFunc(f.Type(), func(settings []reflect.Value) []reflect.Value {
+		change(settings)
 		return nil
 	}))
-	return all.Interface().(Option)
+	return made.Interface().(Option)
 }
 
 // changeOf returns the function that an option is, or the zero Value if it is made otherwise.
