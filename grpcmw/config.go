@@ -13,7 +13,7 @@ import (
 
 // Config says how a server's calls are traced. The zero value is ready to use. Its functions may
 // be called by many goroutines at once; the method that they get is what the span is named,
-// "package.Service/Method".
+// "package.Service/Method", or what the client calls a method that the server does not have.
 type Config struct {
 	_ struct{} // keyed literals only, so a new field breaks nobody
 

@@ -17,7 +17,7 @@
 // where a stats handler knows attempts, and see a panic. A stats handler sees what gRPC does inside;
 // what it costs is said below. Both together see everything, in the same spans:
 //
-//	grpc.NewServer(grpcmw.Server(cfg), grpc.StatsHandler(grpcmw.ServerHandler(cfg)))
+//	grpc.NewServer(grpc.StatsHandler(grpcmw.ServerHandler(cfg)), grpcmw.Server(cfg))
 //	grpc.NewClient(addr, grpcmw.Client(cfg), grpc.WithStatsHandler(grpcmw.ClientHandler(cfg)))
 //
 //	                                        interceptors    stats handler
@@ -29,7 +29,7 @@
 //	the server that was picked              no              yes
 //	sizes of messages                       no              yes
 //	metadata of the response, on a server   no              yes
-//	calls of methods that do not exist      no              yes
+//	calls of methods that do not exist      by Server       yes
 //
 // What this means in detail is said with [ServerHandler], [ClientHandler] and the interceptors. A
 // connection with a retry policy is where a [ClientHandler] is worth its price.

@@ -23,9 +23,9 @@ func ClientInterceptors(cfg ClientConfig) []grpc.DialOption {
 
 // UnaryServerInterceptor returns an interceptor that traces the unary calls of a server.
 //
-// It does not see calls whose method does not exist or whose request cannot be read, nor the sizes of
-// messages, nor the metadata of responses. It should be the first of the interceptors, so that
-// its span has what the others do.
+// It does not see calls whose method does not exist, which a [Server] does, or whose request cannot be
+// read, nor the sizes of messages, nor the metadata of responses. It should be the first of the
+// interceptors, so that its span has what the others do.
 func UnaryServerInterceptor(cfg Config) grpc.UnaryServerInterceptor { return newServer(cfg).unary }
 
 // unary serves a unary call.

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	pb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/stats"
 
 	"github.com/meshtrace/meshtrace/grpcmw"
 )
@@ -57,6 +58,70 @@ func TestOptionsThatCannotBecomeOne(t *testing.T) {
 				t.Errorf("they become %#v", got)
 			}
 		})
+	}
+}
+
+// A server's settings have a place for what answers calls of methods that do not exist, and one for stats
+// handlers. Made in any other way, they are left alone.
+func TestSettingsThatHaveAVacancy(t *testing.T) {
+	type made struct {
+		unknownStreamDesc *grpc.StreamDesc
+		statsHandlers     []stats.Handler
+	}
+	for rule, tt := range map[string]struct {
+		settings any
+		want     bool
+	}{
+		"as made":              {&made{}, true},
+		"somebody answers":     {&made{unknownStreamDesc: new(grpc.StreamDesc)}, false},
+		"somebody is told":     {&made{statsHandlers: []stats.Handler{idle{}}}, false},
+		"nothing":              {nil, false},
+		"a nil pointer":        {(*made)(nil), false},
+		"no pointer":           {made{}, false},
+		"no struct":            {new(int), false},
+		"nothing that answers": {&struct{ statsHandlers []stats.Handler }{}, false},
+		"another kind of answer": {&struct {
+			unknownStreamDesc *grpc.MethodDesc
+			statsHandlers     []stats.Handler
+		}{}, false},
+		"nobody who is told": {&struct{ unknownStreamDesc *grpc.StreamDesc }{}, false},
+		"somebody of whom many can be": {&struct {
+			unknownStreamDesc *grpc.StreamDesc
+			statsHandlers     stats.Handler
+		}{}, false},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			if got := grpcmw.Vacant(tt.settings); got != tt.want {
+				t.Errorf("there is one: %v", got)
+			}
+		})
+	}
+}
+
+// A stats handler in an earlier option is told what it would be without us: of a call of a method that does not
+// exist it never is that it begins.
+func TestStatsHandlersBeforeUsAreNotToldMore(t *testing.T) {
+	for _, opts := range [][]grpc.ServerOption{nil, {grpcmw.Server(grpcmw.Config{})}} {
+		told := new(listener)
+		cc, srv := dial(t, &testService{}, append([]grpc.ServerOption{grpc.StatsHandler(told)}, opts...), nil)
+		cc.Invoke(context.Background(), "/made.up.Service/Method", &pb.Empty{}, &pb.Empty{})
+		cc.Close()
+		srv.GracefulStop()
+		if told.begun != 0 {
+			t.Errorf("it is told of %d", told.begun)
+		}
+	}
+}
+
+// listener is a stats handler that counts calls that begin.
+type listener struct {
+	idle
+	begun int
+}
+
+func (l *listener) HandleRPC(_ context.Context, event stats.RPCStats) {
+	if _, ok := event.(*stats.Begin); ok {
+		l.begun++
 	}
 }
 

@@ -266,7 +266,7 @@ func TestAServersMeasurementsAreBounded(t *testing.T) {
 		cc.Close()
 		srv.GracefulStop()
 		want := map[string]int{}
-		if w.handler {
+		if w.unknown {
 			want["error.type=UNIMPLEMENTED rpc.method=_OTHER rpc.response.status_code=UNIMPLEMENTED rpc.system.name=grpc"] = 3
 		}
 		if got := g.of(serverDuration); !maps.Equal(got, want) {

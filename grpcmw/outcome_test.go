@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func TestAPanicIsDescribedAndGoesOn(t *testing.T) {
 				}
 				// The recovery goes first, and hears of the panic from us.
 				var caught any
-				w.server = chainBehind(recovery(&caught, codes.ResourceExhausted), w.server)
+				w.server = w.chainBehind(recovery(&caught, codes.ResourceExhausted))
 				w.serve(t, &panicking, grpcmw.Config{}, func(c pb.TestServiceClient) {
 					if err := call(c); status.Code(err) != codes.ResourceExhausted {
 						t.Fatalf("the call ends with %v", err)
@@ -99,19 +100,13 @@ func TestAPanicIsDescribedAndGoesOn(t *testing.T) {
 	}
 }
 
-// chainBehind returns a wiring whose interceptors run inside those of others.
-func chainBehind(others []grpc.ServerOption, wiring func(grpcmw.Config) []grpc.ServerOption) func(grpcmw.Config) []grpc.ServerOption {
-	return func(cfg grpcmw.Config) []grpc.ServerOption {
-		return append(append([]grpc.ServerOption{}, others...), asChain(wiring(cfg), cfg)...)
+// chainBehind returns the wiring with interceptors that run inside those of others.
+func (w wired) chainBehind(others []grpc.ServerOption) func(grpcmw.Config) []grpc.ServerOption {
+	server := w.server
+	if !w.unknown { // one by one, which gRPC always runs first
+		server = grpcmw.ServerInterceptors
 	}
-}
-
-// asChain replaces the options that gRPC always runs first.
-func asChain(opts []grpc.ServerOption, cfg grpcmw.Config) []grpc.ServerOption {
-	if len(opts) == 2 { // one by one, or the chain itself
-		return grpcmw.ServerInterceptors(cfg)
-	}
-	return opts
+	return func(cfg grpcmw.Config) []grpc.ServerOption { return slices.Concat(others, server(cfg)) }
 }
 
 // A handler that leaves its goroutine neither returns nor panics. Only a test does that.

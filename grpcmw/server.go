@@ -94,8 +94,8 @@ type arrival struct {
 	*server
 	ctx     context.Context
 	md      received
-	method  string
-	madeUp  string // what the client calls a method that we do not have; that is then other
+	method  string // as the client calls it
+	madeUp  bool   // the server has no such method
 	debugID string
 }
 
@@ -110,7 +110,7 @@ var arrivals = pool.Pool[arrival]{Reset: func(a *arrival) bool {
 // Spec: OpenTelemetry semantic conventions, RPC spans, Name,
 // https://opentelemetry.io/docs/specs/semconv/rpc/rpc-spans/#name
 func (a *arrival) name() string {
-	if a.madeUp != "" {
+	if a.madeUp {
 		return systemName
 	}
 	return a.method
@@ -121,7 +121,11 @@ func (a *arrival) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValu
 	from, _ := peer.FromContext(a.ctx)
 	client := a.peers.clientAddress(a.ctx, from)
 	deadline, limited := a.ctx.Deadline()
-	dst = appendMethod(dst, a.method, a.madeUp)
+	if a.madeUp {
+		dst = appendMethod(dst, otherMethod, a.method)
+	} else {
+		dst = appendMethod(dst, a.method, "")
+	}
 	dst = appendServer(dst, splitAddress(first(a.md[":authority"])))
 	dst = appendClient(dst, client)
 	dst = appendPeer(dst, client)
@@ -206,12 +210,22 @@ func (c *served) end(out outcome) {
 }
 
 // Server returns the option that makes a server trace its calls: the [ServerInterceptors] as one
-// option. They run ahead of those in later options.
+// option, ahead of those in later options, and what records calls of methods that do not exist.
 //
-// A [ServerHandler] beside it adds what interceptors do not see. Should a later gRPC not let
+// Those are answered by a grpc.UnknownServiceHandler of ours, unless the application has one, in an
+// earlier or a later option. The client is told what gRPC tells it, but that the message leaves open
+// whether it is the service or the method that does not exist. No interceptor sees such a call. A stats
+// handler in a later option is told that it begins and ends, where gRPC says only that it came; with
+// one in an earlier option, such calls are left to gRPC. Not recorded are those that gRPC refuses before
+// it calls any handler, as for a compression that the server does not have.
+//
+// A [ServerHandler] in an earlier option adds what interceptors do not see. Should a later gRPC not let
 // interceptors be one option, a ServerHandler takes their place.
 func Server(cfg Config) grpc.ServerOption {
-	return join(ServerInterceptors(cfg), grpc.StatsHandler(ServerHandler(cfg)))
+	s := newServer(cfg)
+	return join([]grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.streamKnown), unknownHandler(s.unknown),
+	}, grpc.StatsHandler(&serverHandler{s}))
 }
 
 // server is what the wirings of a [Config] have in common.

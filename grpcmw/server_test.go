@@ -14,12 +14,10 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/baggage"
-	otelcodes "go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
@@ -27,7 +25,6 @@ import (
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/status"
 
 	"github.com/meshtrace/meshtrace/grpcmw"
 	"github.com/meshtrace/meshtrace/httpmw"
@@ -277,51 +274,6 @@ func TestProbes(t *testing.T) {
 			t.Errorf("Probes(%q) = %v", method, got)
 		}
 	}
-}
-
-// Whoever calls methods that do not exist must not make up the names of spans.
-func TestAMethodThatDoesNotExist(t *testing.T) {
-	for _, method := range []string{"/made.up.Service/Method", "/grpc.testing.TestService/MadeUp"} {
-		t.Run(method, func(t *testing.T) {
-			eachWiring(t, func(t *testing.T, w wired) {
-				cc, srv := dial(t, &testService{}, w.server(grpcmw.Config{TracerProvider: w.provider}), nil)
-				if err := cc.Invoke(sending("traceparent", sampled), method, &pb.Empty{}, &pb.Empty{}); status.Code(err) != codes.Unimplemented {
-					t.Fatal(err)
-				}
-				cc.Close()
-				srv.GracefulStop()
-				if !w.handler {
-					if ended := w.wait(0); len(ended) != 0 {
-						t.Fatalf("an interceptor has seen it: %d spans", len(ended))
-					}
-					return
-				}
-				got := w.only(t, trace.SpanKindServer, 1)
-				if got.Name() != "grpc" || got.Status().Code != otelcodes.Error || got.Parent().SpanID().String() != parentID {
-					t.Errorf("%q, %v, parent %v", got.Name(), got.Status(), got.Parent())
-				}
-				checkAttrs(t, got, map[string]string{
-					"rpc.method": "_OTHER", "rpc.method_original": method[1:],
-					"rpc.response.status_code": "UNIMPLEMENTED", "error.type": "UNIMPLEMENTED",
-				})
-			})
-		})
-	}
-}
-
-func TestAMethodThatSomebodyServesAnyway(t *testing.T) {
-	eachWiring(t, func(t *testing.T, w wired) {
-		catchAll := grpc.UnknownServiceHandler(func(_ any, s grpc.ServerStream) error { return s.SendMsg(&pb.Empty{}) })
-		cc, srv := dial(t, &testService{}, append(w.server(grpcmw.Config{TracerProvider: w.provider}), catchAll), nil)
-		if err := cc.Invoke(context.Background(), "/proxied.Service/Method", &pb.Empty{}, &pb.Empty{}); err != nil {
-			t.Fatal(err)
-		}
-		cc.Close()
-		srv.GracefulStop()
-		if got := w.only(t, trace.SpanKindServer, 1); got.Name() != "proxied.Service/Method" {
-			t.Errorf("the span is named %q", got.Name())
-		}
-	})
 }
 
 func TestTheDeadlineIsRecorded(t *testing.T) {

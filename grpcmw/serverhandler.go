@@ -4,10 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
-	"google.golang.org/grpc/status"
 )
 
 // ServerHandler returns a stats handler that traces a server's calls.
@@ -19,11 +17,16 @@ import (
 //
 // The span starts before any interceptor runs: what an interceptor puts into the context is not
 // there for the Config's functions to see.
+//
+// It belongs into an option before that of a [Server]. In a later one it is told that calls of methods
+// that do not exist begin, before anybody can know. Their spans end with the same name as otherwise, but
+// the sampler is asked about the name that the client made up, and a call that gRPC refuses before it
+// calls any handler keeps that name.
 func ServerHandler(cfg Config) stats.Handler { return &serverHandler{newServer(cfg)} }
 
 type serverHandler struct{ *server }
 
-// TagRPC gives a call its context. Its span starts when gRPC has found the method: a client may
+// TagRPC gives a call its context. Its span starts when gRPC has found who serves it: a client may
 // make up methods, and they must not become names of spans.
 func (h *serverHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
 	return &tagged{Context: ctx, method: info.FullMethodName}
@@ -119,13 +122,8 @@ func (c *tagged) reply(s *server, event *stats.OutTrailer) {
 		c.respond(event.Trailer)
 		return
 	}
-	call := served{server: s, rpc: s.startArrival(arrival{
-		server: s, ctx: c.Context, md: incoming(c.Context), method: otherMethod, madeUp: methodOf(c.method),
-	})}
-	call.end(serverOutcome(errNoSuchMethod))
+	s.refuse(c.Context, c.method)
 }
-
-var errNoSuchMethod = status.Error(codes.Unimplemented, "no such method")
 
 // end ends the call.
 func (c *tagged) end(event *stats.End) {

@@ -125,21 +125,27 @@ var wirings = []struct {
 	name    string
 	handler bool // there are stats handlers
 	both    bool // and interceptors
+	unknown bool // calls of methods that do not exist are seen
 	server  func(grpcmw.Config) []grpc.ServerOption
 	client  func(grpcmw.ClientConfig) []grpc.DialOption
 }{
-	{"recommended", false, false, func(cfg grpcmw.Config) []grpc.ServerOption {
+	{"recommended", false, false, true, func(cfg grpcmw.Config) []grpc.ServerOption {
 		return []grpc.ServerOption{grpcmw.Server(cfg)}
 	}, func(cfg grpcmw.ClientConfig) []grpc.DialOption {
 		return []grpc.DialOption{grpcmw.Client(cfg)}
 	}},
-	{"stats handlers", true, false, serverHandler, clientHandler},
-	{"both", true, true, func(cfg grpcmw.Config) []grpc.ServerOption {
-		return append(serverHandler(cfg), grpcmw.ServerInterceptors(cfg)...)
+	{"stats handlers", true, false, true, serverHandler, clientHandler},
+	{"both", true, true, true, func(cfg grpcmw.Config) []grpc.ServerOption {
+		return append(serverHandler(cfg), grpcmw.Server(cfg))
 	}, func(cfg grpcmw.ClientConfig) []grpc.DialOption {
-		return append(clientHandler(cfg), grpcmw.ClientInterceptors(cfg)...)
+		return append(clientHandler(cfg), grpcmw.Client(cfg))
 	}},
-	{"one by one", false, false, func(cfg grpcmw.Config) []grpc.ServerOption {
+	{"both, in the other order", true, true, true, func(cfg grpcmw.Config) []grpc.ServerOption {
+		return append([]grpc.ServerOption{grpcmw.Server(cfg)}, serverHandler(cfg)...)
+	}, func(cfg grpcmw.ClientConfig) []grpc.DialOption {
+		return append(grpcmw.ClientInterceptors(cfg), clientHandler(cfg)...)
+	}},
+	{"one by one", false, false, false, func(cfg grpcmw.Config) []grpc.ServerOption {
 		return []grpc.ServerOption{
 			grpc.UnaryInterceptor(grpcmw.UnaryServerInterceptor(cfg)),
 			grpc.StreamInterceptor(grpcmw.StreamServerInterceptor(cfg)),
@@ -171,7 +177,7 @@ func eachWiring(t *testing.T, test func(t *testing.T, w wired)) {
 			t.Run(wiring.name+"/"+provider.name, func(t *testing.T) {
 				r := newRecorder()
 				test(t, wired{
-					recorder: r, handler: wiring.handler, both: wiring.both,
+					recorder: r, handler: wiring.handler, both: wiring.both, unknown: wiring.unknown,
 					provider: provider.make(t, r, nil),
 					server:   wiring.server, client: wiring.client,
 				})
@@ -183,10 +189,10 @@ func eachWiring(t *testing.T, test func(t *testing.T, w wired)) {
 // wired is a wiring and a provider.
 type wired struct {
 	*recorder
-	provider      trace.TracerProvider
-	handler, both bool
-	server        func(grpcmw.Config) []grpc.ServerOption
-	client        func(grpcmw.ClientConfig) []grpc.DialOption
+	provider               trace.TracerProvider
+	handler, both, unknown bool
+	server                 func(grpcmw.Config) []grpc.ServerOption
+	client                 func(grpcmw.ClientConfig) []grpc.DialOption
 }
 
 // dial connects a traced client to a traced server.
