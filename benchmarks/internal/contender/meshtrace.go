@@ -46,7 +46,7 @@ func meshtraceContender(spans trace.TracerProvider, propagator propagation.TextM
 		Transport: func(base http.RoundTripper) http.RoundTripper { return httpmw.NewTransport(base, client) },
 		GRPC:      recommended,
 		GRPCInside: GRPC{
-			Server: append(recommended.Server, grpc.StatsHandler(grpcmw.ServerHandler(grpcServer))),
+			Server: append([]grpc.ServerOption{grpc.StatsHandler(grpcmw.ServerHandler(grpcServer))}, recommended.Server...),
 			Client: append(recommended.Client, grpc.WithStatsHandler(grpcmw.ClientHandler(grpcClient))),
 		},
 		Flush:    nothing,
