@@ -5,9 +5,9 @@ package exporter
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"sync"
-	"sync/atomic"
 )
 
 // body is what is posted.
@@ -16,20 +16,21 @@ type body struct {
 	plain   []byte       // the pieces in one
 	packed  bytes.Buffer // or compressed
 	gzipper *gzip.Writer
-	readers atomic.Int32 // that are not at their end
+	readers *readers // of this request
 }
 
 // bodies are as many as there are requests at once. A [sync.Pool] would lose them to the garbage
 // collector between two batches, and each new one is a megabyte to grow and to clear.
 type bodies chan *body
 
-func (free bodies) get() *body {
+func (free bodies) get() (b *body) {
 	select {
-	case b := <-free:
-		return b
+	case b = <-free:
 	default:
-		return new(body)
+		b = new(body)
 	}
+	b.readers = new(readers)
+	return b
 }
 
 // put keeps b for the next request, and reports whether nobody reads it any more. A transport may
@@ -38,7 +39,7 @@ func (free bodies) get() *body {
 //
 // Spec: the documentation of [net/http.RoundTripper].
 func (free bodies) put(b *body) (read bool) {
-	if b.readers.Load() > 0 {
+	if !b.readers.end() {
 		return false
 	}
 	clear(b.pieces)
@@ -71,19 +72,48 @@ func size(pieces [][]byte) (n int) {
 	return n
 }
 
-// reader returns a reader of content, which is in b.
-func (b *body) reader(content [][]byte) io.ReadCloser {
-	b.readers.Add(1)
-	return &bodyReader{body: b, rest: content}
+// errOver is for a transport that asks for a body when it has already answered.
+var errOver = errors.New("exporter: the request is over")
+
+// readers are those of one request.
+type readers struct {
+	mu   sync.Mutex
+	open int  // not at their end
+	over bool // there may be no more: the memory may be used again
+}
+
+// add returns one more, of content.
+func (r *readers) add(content [][]byte) (io.ReadCloser, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return nil, errOver
+	}
+	r.open++
+	return &bodyReader{readers: r, rest: content}, nil
+}
+
+func (r *readers) remove() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open--
+}
+
+// end says that there may be no more, and reports whether all are at their end.
+func (r *readers) end() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	return r.open == 0
 }
 
 // A bodyReader reads pieces. Transports close a body while they read it, and that may not return
 // before the reading has ended: the memory is used again.
 type bodyReader struct {
-	mu   sync.Mutex
-	body *body // nil after the end
-	rest [][]byte
-	at   int // in the first of rest
+	mu      sync.Mutex
+	readers *readers // nil after the end
+	rest    [][]byte
+	at      int // in the first of rest
 }
 
 func (r *bodyReader) Read(p []byte) (n int, err error) {
@@ -113,8 +143,8 @@ func (r *bodyReader) Close() error {
 }
 
 func (r *bodyReader) end() {
-	if r.body != nil {
-		r.body.readers.Add(-1)
-		r.body = nil
+	if r.readers != nil {
+		r.readers.remove()
+		r.readers = nil
 	}
 }

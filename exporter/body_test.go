@@ -126,3 +126,30 @@ func TestBodyCanBeReadAgain(t *testing.T) {
 		t.Errorf("%d bytes, then %d", len(first), len(again))
 	}
 }
+
+// A transport that tries several ways at once may ask for a body when the answer to another try is there. What
+// was in it may be other spans by then.
+func TestNoBodyAfterTheRequest(t *testing.T) {
+	for _, endpoint := range []string{"http://collector", "grpc://collector"} {
+		t.Run(endpoint, func(t *testing.T) {
+			var getBody func() (io.ReadCloser, error) // of the first request
+			e := start(t, exporter.Config{Endpoint: endpoint, Transport: answering{func(r *http.Request) *http.Response {
+				if getBody == nil {
+					getBody = r.GetBody
+				} else if body, err := getBody(); err == nil {
+					late, _ := io.ReadAll(body)
+					t.Errorf("during the second request the first one's body is of %d bytes", len(late))
+				}
+				io.Copy(io.Discard, r.Body)
+				r.Body.Close()
+				return &http.Response{StatusCode: http.StatusOK, Header: discarded.Clone(), Body: http.NoBody}
+			}}})
+			for n := 1; n <= 2; n++ {
+				e.Consume(newRecord(n))
+				if err := e.ForceFlush(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}

@@ -131,11 +131,15 @@ func (p *poster) exchange(req *http.Request, proto protocol) (delivery, error) {
 // request returns the request for content, which is in buf. The transport may ask for the body
 // more than once, if a connection turns out to be dead.
 func (p *poster) request(ctx context.Context, buf *body, content [][]byte) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, buf.reader(content))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, nil)
 	if err != nil {
 		return nil, err
 	}
-	req.GetBody = func() (io.ReadCloser, error) { return buf.reader(content), nil }
+	readers := buf.readers
+	req.GetBody = func() (io.ReadCloser, error) { return readers.add(content) }
+	if req.Body, err = req.GetBody(); err != nil {
+		return nil, err
+	}
 	req.ContentLength = int64(size(content))
 	req.Header, req.Host = p.header.Clone(), p.host
 	return req, nil
