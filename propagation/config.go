@@ -2,6 +2,7 @@ package propagation
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 
 	otelpropagation "go.opentelemetry.io/otel/propagation"
@@ -39,6 +40,9 @@ type Config struct {
 // New returns a propagator that reads and writes formats as cfg says. It is safe for concurrent
 // use if the members are, and does not keep cfg's slices.
 //
+// A member may be what New has returned. Then its formats take its place, its LinkConflicts, if it is
+// one of Extract, holds for all, and so do its WithholdFrom and SendOnlyTo, if it is one of Inject.
+//
 // A decision without IDs (see [Decision]) counts only if no format yields a span context.
 // If all members are of this package, the middlewares of this module read a common request's
 // headers without allocation.
@@ -63,14 +67,17 @@ func New(cfg Config) otelpropagation.TextMapPropagator {
 }
 
 func (o *order) addReader(p otelpropagation.TextMapPropagator) {
+	if f, ours := formatOf(p); ours {
+		o.readers = append(o.readers, reader{format: f, heads: f.heads()})
+		o.heads |= f.heads()
+		return
+	}
 	switch p := p.(type) {
 	case nil:
 	case *order:
 		o.readers = append(o.readers, p.readers...)
 		o.foreign, o.baggage, o.heads = o.foreign || p.foreign, o.baggage|p.baggage, o.heads|p.heads
-	case format:
-		o.readers = append(o.readers, reader{format: p, heads: p.heads()})
-		o.heads |= p.heads()
+		o.linkConflicts = o.linkConflicts || p.linkConflicts
 	case Baggage:
 		o.readers = append(o.readers, reader{baggage: true})
 		o.baggage = 1 << fieldBaggage
@@ -80,19 +87,39 @@ func (o *order) addReader(p otelpropagation.TextMapPropagator) {
 	}
 }
 
+// formatOf returns p as a format of this package. What embeds one has its methods, also those that are
+// not exported, but an Extract and an Inject of its own: it is none.
+func formatOf(p otelpropagation.TextMapPropagator) (f format, ours bool) {
+	if f, ours = p.(format); !ours {
+		return nil, false
+	}
+	t := reflect.TypeOf(p)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.PkgPath() != reflect.TypeFor[order]().PkgPath() {
+		return nil, false
+	}
+	return f, true
+}
+
 func (o *order) addWriter(p otelpropagation.TextMapPropagator) {
-	switch p := p.(type) {
+	f, ours := formatOf(p)
+	switch q := p.(type) {
 	case nil:
 		return
 	case *order:
-		o.writers = append(o.writers, p.writers...)
-	case format:
-		_, w3c := p.(TraceContext)
-		o.writers = append(o.writers, writer{format: p, w3c: w3c})
+		o.writers = append(o.writers, q.writers...)
+		o.egress.add(q.egress)
 	case Baggage:
-		o.writers = append(o.writers, writer{baggage: &p})
+		o.writers = append(o.writers, writer{baggage: &q})
 	default:
-		o.writers = append(o.writers, writer{other: p})
+		w := writer{other: p}
+		if ours {
+			_, w3c := f.(TraceContext)
+			w = writer{format: f, w3c: w3c}
+		}
+		o.writers = append(o.writers, w)
 	}
 	for _, name := range p.Fields() {
 		if !slices.Contains(o.fields, name) {

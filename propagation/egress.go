@@ -7,14 +7,24 @@ import (
 
 // An egress says to which hosts anything is sent.
 type egress struct {
-	withhold, only []string // in lower case
+	withhold []string   // in lower case, as those in only
+	only     [][]string // each of which has to have the host
 }
 
 func newEgress(cfg Config) egress {
-	return egress{withhold: lowerCase(cfg.WithholdFrom), only: lowerCase(cfg.SendOnlyTo)}
+	e := egress{withhold: lowerCase(cfg.WithholdFrom)}
+	if cfg.SendOnlyTo != nil {
+		e.only = [][]string{lowerCase(cfg.SendOnlyTo)}
+	}
+	return e
 }
 
-// lowerCase returns nil for nil.
+// add sends nothing to those hosts either to which other would send nothing.
+func (e *egress) add(other egress) {
+	e.withhold = append(e.withhold, other.withhold...)
+	e.only = append(e.only, other.only...)
+}
+
 func lowerCase(hosts []string) []string {
 	hosts = slices.Clone(hosts)
 	for i, host := range hosts {
@@ -29,7 +39,12 @@ func (e *egress) allows(host string) bool {
 		return true
 	}
 	host = strings.ToLower(withoutPort(host))
-	return !matchesAny(e.withhold, host) && (e.only == nil || matchesAny(e.only, host))
+	for _, only := range e.only {
+		if !matchesAny(only, host) {
+			return false
+		}
+	}
+	return !matchesAny(e.withhold, host)
 }
 
 func matchesAny(patterns []string, host string) bool {

@@ -73,6 +73,37 @@ func TestInjectToRemovesWhatIsNotWritten(t *testing.T) {
 	}
 }
 
+// A host gets nothing if one order says so, also where that is within another one.
+func TestAnOrderWithinAnOrderKeepsItsHosts(t *testing.T) {
+	withholding := propagation.New(propagation.Config{WithholdFrom: []string{"a.example"}})
+	only := propagation.New(propagation.Config{SendOnlyTo: []string{"b.example", "c.example"}})
+	for _, tt := range []struct {
+		rule string
+		cfg  propagation.Config
+		host string
+		sent bool
+	}{
+		{"the inner one withholds", propagation.Config{Inject: propagators{withholding}}, "a.example", false},
+		{"and from no other", propagation.Config{Inject: propagators{withholding}}, "b.example", true},
+		{"the outer one withholds too", propagation.Config{Inject: propagators{withholding}, WithholdFrom: []string{"b.example"}}, "b.example", false},
+		{"the inner one sends only to some", propagation.Config{Inject: propagators{only}}, "d.example", false},
+		{"the outer one only to some of these", propagation.Config{Inject: propagators{only}, SendOnlyTo: []string{"c.example", "d.example"}}, "b.example", false},
+		{"and not to others", propagation.Config{Inject: propagators{only}, SendOnlyTo: []string{"c.example", "d.example"}}, "d.example", false},
+		{"to one of both", propagation.Config{Inject: propagators{only}, SendOnlyTo: []string{"c.example", "d.example"}}, "c.example", true},
+		{"two within one", propagation.Config{Inject: propagators{withholding, only}}, "a.example", false},
+		{"one that is only read says nothing", propagation.Config{Extract: propagators{withholding}}, "a.example", true},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			ctx, _ := span(trace.FlagsSampled)
+			h := http.Header{}
+			propagation.New(tt.cfg).(seam.HostInjector).InjectTo(ctx, tt.host, otelpropagation.HeaderCarrier(h))
+			if sent := h.Get("traceparent") != ""; sent != tt.sent {
+				t.Errorf("sent %v", h)
+			}
+		})
+	}
+}
+
 func TestNewDoesNotKeepItsSlices(t *testing.T) {
 	ctx, _ := span(trace.FlagsSampled)
 	hosts := []string{"A.example"}

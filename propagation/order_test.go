@@ -90,6 +90,38 @@ func TestFirstThatParsesWins(t *testing.T) {
 	}
 }
 
+// wary embeds a format, and so has its methods, but believes nobody and writes a header of its own.
+type wary struct{ propagation.TraceContext }
+
+func (wary) Extract(ctx context.Context, _ otelpropagation.TextMapCarrier) context.Context {
+	return ctx
+}
+
+func (wary) Inject(_ context.Context, into otelpropagation.TextMapCarrier) {
+	into.Set("X-Wary", "1")
+}
+
+// What embeds a format of ours reads and writes as it does, and not as ours would.
+func TestWhatEmbedsAFormatIsAStranger(t *testing.T) {
+	for name, p := range map[string]otelpropagation.TextMapPropagator{"value": wary{}, "pointer": &wary{}} {
+		t.Run(name, func(t *testing.T) {
+			p := propagation.New(propagation.Config{Extract: propagators{p}, Inject: propagators{p}})
+			if sc := extracted(p, disagreeing); sc.IsValid() {
+				t.Errorf("found %v", sc)
+			}
+			if sc, plain := p.(seam.HeaderExtractor).ExtractHeader(disagreeing); plain {
+				t.Errorf("ExtractHeader found %v", sc)
+			}
+			ctx, _ := span(trace.FlagsSampled)
+			h := http.Header{}
+			p.Inject(ctx, otelpropagation.HeaderCarrier(h))
+			if diff := cmp.Diff(http.Header{"X-Wary": {"1"}}, h); diff != "" {
+				t.Errorf("headers (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestSpanThatIsThereHasNotBeenExtracted(t *testing.T) {
 	ctx, before := span(trace.FlagsSampled)
 	p := propagation.New(propagation.Config{Extract: propagators{otelpropagation.Baggage{}, propagation.TraceContext{}}})
@@ -161,6 +193,9 @@ func TestLinkConflicts(t *testing.T) {
 	}{
 		{"off by default", propagation.Config{}, disagreeing, nil},
 		{"those that lost, best first", propagation.Config{LinkConflicts: true}, disagreeing, []string{traceB3, traceJaeger}},
+		{"as an order within this one says", propagation.Config{Extract: propagators{
+			propagation.New(propagation.Config{Extract: propagators{propagation.TraceContext{}}, LinkConflicts: true}), propagation.B3{},
+		}}, disagreeing, []string{traceB3}},
 		{"of the same trace is no conflict", propagation.Config{LinkConflicts: true}, agreeing, nil},
 		{"those of strangers", propagation.Config{LinkConflicts: true, Extract: propagators{otelpropagation.TraceContext{}, contribB3}}, disagreeing, []string{traceB3}},
 	} {
