@@ -54,6 +54,15 @@ func (env environment) complete(cfg Config) (settings, error) {
 	return s, err
 }
 
+// checked returns what the exporter has to say against settings that come from the variable called
+// name. Whoever set it knows no setting.
+func checked(name string, cfg exporter.Config) error {
+	if err := cfg.Validate(); err != nil {
+		return fmt.Errorf("meshtrace: %s: %w", name, err)
+	}
+	return nil
+}
+
 // invalid says that a variable is wrong. It does not show the value where that may be a secret.
 func invalid(name, value, rule string) error {
 	return fmt.Errorf("meshtrace: %s %q: %s", name, value[:min(len(value), 64)], rule)
@@ -74,60 +83,88 @@ func (env environment) otlp(setting string) (name, value string) {
 	return env.first("OTEL_EXPORTER_OTLP_TRACES_"+setting, "OTEL_EXPORTER_OTLP_"+setting)
 }
 
-func (s *settings) readSwitches() error {
-	s.disabled = strings.EqualFold(s.env("OTEL_SDK_DISABLED"), "true")
-	switch exporters := s.env("OTEL_TRACES_EXPORTER"); exporters {
+// isTrue reads a variable that is true or false, the value of which it is given. The specification
+// takes any other word for false; who writes 1 or yes has meant true.
+func isTrue(name, value string) (bool, error) {
+	switch strings.ToLower(value) {
+	case "true":
+		return true, nil
+	case "false", "":
+		return false, nil
+	}
+	return false, invalid(name, value, "must be true or false")
+}
+
+func (s *settings) readSwitches() (err error) {
+	s.disabled, err = isTrue("OTEL_SDK_DISABLED", s.env("OTEL_SDK_DISABLED"))
+	switch exporters := s.env("OTEL_TRACES_EXPORTER"); strings.ToLower(exporters) {
 	case "", "otlp":
 	case "none":
 		s.noExporter = true
 		s.disabled = s.disabled || len(s.Processors) == 0
 	default:
-		return invalid("OTEL_TRACES_EXPORTER", exporters, "must be otlp or none")
-	}
-	return nil
-}
-
-func (s *settings) readEndpoint() (err error) {
-	if s.Endpoint != "" {
-		return nil
-	}
-	name, protocol := s.env.otlp("PROTOCOL")
-	switch protocol {
-	case "", "http/protobuf":
-		s.Endpoint, err = s.env.httpEndpoint()
-	case "grpc":
-		s.Endpoint = s.env.grpcEndpoint()
-	default:
-		err = invalid(name, protocol, "must be http/protobuf or grpc")
-	}
-	switch jaeger := s.env("JAEGER_ENDPOINT"); {
-	case err != nil || s.Endpoint != "":
-	case jaeger != "":
-		s.Endpoint = "jaeger+" + jaeger
-	case protocol == "grpc":
-		s.Endpoint = "grpc://localhost:4317"
+		err = errors.Join(err, invalid("OTEL_TRACES_EXPORTER", exporters, "must be otlp or none"))
 	}
 	return err
 }
 
+func (s *settings) readEndpoint() error {
+	if s.Endpoint != "" {
+		return nil
+	}
+	name, endpoint, err := s.env.endpoint()
+	if err == nil && name != "" {
+		err = checked(name, exporter.Config{Endpoint: endpoint})
+	}
+	if err == nil {
+		s.Endpoint = endpoint
+	}
+	return err
+}
+
+// endpoint returns where the environment says that spans go, and which variable says so.
+func (env environment) endpoint() (name, endpoint string, err error) {
+	protocolName, protocol := env.otlp("PROTOCOL")
+	protocol = strings.ToLower(protocol)
+	switch protocol {
+	case "", "http/protobuf":
+		name, endpoint, err = env.httpEndpoint()
+	case "grpc":
+		name, endpoint, err = env.grpcEndpoint()
+	default:
+		err = invalid(protocolName, protocol, "must be http/protobuf or grpc")
+	}
+	switch jaeger := env("JAEGER_ENDPOINT"); {
+	case err != nil || endpoint != "":
+	case jaeger != "":
+		if scheme, _, _ := strings.Cut(jaeger, "://"); !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+			return "", "", errors.New("meshtrace: JAEGER_ENDPOINT: must be a URL of http or https") // it may hold a password
+		}
+		return "JAEGER_ENDPOINT", "jaeger+" + jaeger, nil
+	case protocol == "grpc":
+		return "", "grpc://localhost:4317", nil
+	}
+	return name, endpoint, err
+}
+
 // httpEndpoint returns where to send OTLP over HTTP, if the environment says that. The variable for
 // all signals has no path for this one.
-func (env environment) httpEndpoint() (string, error) {
-	if endpoint := env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); endpoint != "" {
-		return endpoint, nil
+func (env environment) httpEndpoint() (name, endpoint string, err error) {
+	if name, endpoint = env.first("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); endpoint != "" {
+		return name, endpoint, nil
 	}
-	base := env("OTEL_EXPORTER_OTLP_ENDPOINT")
+	name, base := env.first("OTEL_EXPORTER_OTLP_ENDPOINT")
 	if base == "" {
-		return "", nil
+		return "", "", nil
 	}
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" {
-		return "", errors.New("meshtrace: OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL") // it may hold a password
+		return "", "", fmt.Errorf("meshtrace: %s: must be a URL", name) // it may hold a password
 	}
 	if u.Scheme == "http" || u.Scheme == "https" { // others are ours, and say what they need
 		u = u.JoinPath("v1", "traces")
 	}
-	return u.String(), nil
+	return name, u.String(), nil
 }
 
 // grpcEndpoint returns where to send OTLP over gRPC, if the environment says that: a URL whose
@@ -135,23 +172,23 @@ func (env environment) httpEndpoint() (string, error) {
 //
 // Spec: OpenTelemetry Protocol Exporter, Configuration Options,
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options
-func (env environment) grpcEndpoint() string {
-	_, endpoint := env.otlp("ENDPOINT")
-	_, insecure := env.otlp("INSECURE")
+func (env environment) grpcEndpoint() (name, endpoint string, err error) {
+	name, endpoint = env.otlp("ENDPOINT")
+	insecure, err := isTrue(env.otlp("INSECURE"))
 	scheme, rest, isURL := strings.Cut(endpoint, "://")
 	switch {
 	case endpoint == "":
-		return ""
 	case isURL && strings.EqualFold(scheme, "http"):
-		return "grpc://" + rest
+		endpoint = "grpc://" + rest
 	case isURL && strings.EqualFold(scheme, "https"):
-		return "grpcs://" + rest
+		endpoint = "grpcs://" + rest
 	case isURL: // one of ours
-		return endpoint
-	case strings.EqualFold(insecure, "true"):
-		return "grpc://" + endpoint
+	case insecure:
+		endpoint = "grpc://" + endpoint
+	default:
+		endpoint = "grpcs://" + endpoint
 	}
-	return "grpcs://" + endpoint
+	return name, endpoint, err
 }
 
 func (s *settings) readSampler() (err error) {
@@ -159,7 +196,7 @@ func (s *settings) readSampler() (err error) {
 	if s.Sampler != nil || name == "" {
 		return nil
 	}
-	root, parentBased := strings.CutPrefix(name, "parentbased_")
+	root, parentBased := strings.CutPrefix(strings.ToLower(name), "parentbased_")
 	switch root {
 	case "always_on":
 		s.Sampler = sdktrace.AlwaysSample()
@@ -207,17 +244,25 @@ func (s *settings) readTransport() error {
 	if name, list := s.env.otlp("HEADERS"); s.Headers == nil && list != "" {
 		headers, err := parseHeaders(list)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("meshtrace: %s: %w", name, err))
+			err = fmt.Errorf("meshtrace: %s: %w", name, err)
+		} else if (exporter.Config{Endpoint: s.Endpoint}).Validate() == nil { // which says what a header may be
+			err = checked(name, exporter.Config{Endpoint: s.Endpoint, Headers: headers})
 		}
-		s.Headers = headers
+		if errs = append(errs, err); err == nil {
+			s.Headers = headers
+		}
 	}
-	if _, value := s.env.otlp("COMPRESSION"); s.Compression == "" {
-		s.Compression = exporter.Compression(value)
+	if name, value := s.env.otlp("COMPRESSION"); s.Compression == "" && value != "" {
+		compression := exporter.Compression(strings.ToLower(value))
+		err := checked(name, exporter.Config{Compression: compression})
+		if errs = append(errs, err); err == nil {
+			s.Compression = compression
+		}
 	}
 	if name, value := s.env.otlp("TIMEOUT"); s.Timeout == 0 && value != "" {
 		ms, err := strconv.ParseUint(value, 10, 31)
 		if err != nil || ms == 0 {
-			errs = append(errs, invalid(name, value, "must be a number of milliseconds"))
+			errs = append(errs, invalid(name, value, "must be a number of milliseconds above 0"))
 		}
 		s.Timeout = time.Duration(ms) * time.Millisecond
 	}
@@ -250,8 +295,15 @@ func parseHeaders(list string) (map[string]string, error) {
 func (s *settings) readTLS() error {
 	caName, ca := s.env.otlp("CERTIFICATE")
 	certName, cert := s.env.otlp("CLIENT_CERTIFICATE")
-	_, key := s.env.otlp("CLIENT_KEY")
-	if s.TLS != nil || ca == "" && cert == "" {
+	keyName, key := s.env.otlp("CLIENT_KEY")
+	switch {
+	case s.TLS != nil:
+		return nil
+	case cert == "" && key != "":
+		return invalid(keyName, key, "needs a CLIENT_CERTIFICATE too")
+	case cert != "" && key == "":
+		return invalid(certName, cert, "needs a CLIENT_KEY too")
+	case ca == "" && cert == "":
 		return nil
 	}
 	cfg := new(tls.Config)

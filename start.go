@@ -29,23 +29,31 @@ import (
 // Config says what is traced and where the spans go. The zero value is ready to use: it traces
 // every request, and sends to an OTLP/HTTP receiver on this machine.
 //
-// What a field leaves open, the environment decides, by the variables that OpenTelemetry's
-// specification and Jaeger's clients have made known; what both leave open has a default. A
-// variable that is wrong is an error, as a field is.
+// What a field leaves open, the environment decides, by variables that OpenTelemetry's specification
+// and Jaeger's clients have made known. Those that are read are named with the fields; each
+// OTEL_EXPORTER_OTLP_* is also there as OTEL_EXPORTER_OTLP_TRACES_*, which comes first. What both leave
+// open has a default. A variable that is wrong is an error, as a field is.
+//
+// OTEL_SDK_DISABLED=true switches recording off, and so does OTEL_TRACES_EXPORTER=none if there are no
+// Processors: contexts are then only passed on.
+//
+// Processors, Limits, Batch, Queue and Retry have no variables: OTEL_BSP_* and those of span limits are
+// not read, and of Jaeger's only the two that are named here.
 //
 // Spec: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 type Config struct {
 	_ struct{} // keyed literals only, so a new field breaks nobody
 
-	// Service is the service's name in Jaeger. Default: OTEL_SERVICE_NAME, service.name in
-	// Resource or OTEL_RESOURCE_ATTRIBUTES, JAEGER_SERVICE_NAME, then the executable's name.
+	// Service is the service's name in Jaeger. Default: service.name in Resource, OTEL_SERVICE_NAME,
+	// service.name in OTEL_RESOURCE_ATTRIBUTES, JAEGER_SERVICE_NAME, then the executable's name.
 	Service string
 
 	// Endpoint is a URL whose scheme names the protocol; see [exporter.Config]. Default:
 	// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT (with /v1/traces behind
 	// it), JAEGER_ENDPOINT (Jaeger's Thrift over HTTP), then http://localhost:4318. If
 	// OTEL_EXPORTER_OTLP_PROTOCOL is grpc, the first two, whose http or https then stands for gRPC
-	// without or with TLS, then grpc://localhost:4317.
+	// without or with TLS, and which may be host and port alone, with TLS unless
+	// OTEL_EXPORTER_OTLP_INSECURE is true; then JAEGER_ENDPOINT, then grpc://localhost:4317.
 	Endpoint string
 
 	// Sampler decides which requests are traced, once, where the trace starts. Default:

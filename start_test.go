@@ -73,7 +73,10 @@ func clearEnv(t *testing.T) {
 		"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "OTEL_PROPAGATORS",
 		"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS",
 		"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_INSECURE", "OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TIMEOUT",
-		"OTEL_EXPORTER_OTLP_CERTIFICATE", "JAEGER_ENDPOINT", "JAEGER_SERVICE_NAME",
+		"OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+		"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+		"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+		"JAEGER_ENDPOINT", "JAEGER_SERVICE_NAME",
 		"OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS", "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
 	} {
 		t.Setenv(name, "")
@@ -239,6 +242,61 @@ func TestEveryBadSettingIsNamedAtOnce(t *testing.T) {
 		t.Error("the error shows the password")
 	}
 	t.Log(err)
+}
+
+// Whoever sets a variable has never heard of the setting that it stands for.
+func TestABadVariableIsNamed(t *testing.T) {
+	for _, tt := range []struct{ name, value, protocol string }{
+		{"OTEL_SDK_DISABLED", "1", ""},
+		{"OTEL_TRACES_EXPORTER", "zipkin", ""},
+		{"OTEL_TRACES_SAMPLER", "jaeger_remote", ""},
+		{"OTEL_PROPAGATORS", "ottrace", ""},
+		{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", ""},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", ""},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "gopher://collector:4318", ""},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318/v1/traces", ""},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector/v1/traces", "grpc"},
+		{"OTEL_EXPORTER_OTLP_TRACES_INSECURE", "yes", "grpc"},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "api key=x", ""},
+		{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "grpc-key=x", "grpc"},
+		{"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", ""},
+		{"OTEL_EXPORTER_OTLP_TIMEOUT", "10s", ""},
+		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file", ""},
+		{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/no/such/file", ""},
+		{"OTEL_EXPORTER_OTLP_CLIENT_KEY", "/a/key/without/certificate", ""},
+		{"OTEL_RESOURCE_ATTRIBUTES", "service.name", ""},
+		{"JAEGER_ENDPOINT", "collector:14268", ""},
+	} {
+		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
+			clearEnv(t)
+			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", tt.protocol)
+			t.Setenv(tt.name, tt.value)
+			_, err := meshtrace.Start(t.Context(), meshtrace.Config{NoGlobals: true})
+			if err == nil || !strings.Contains(err.Error(), tt.name) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// Case does not matter where a variable has one of a few words.
+func TestWordsInAnyCase(t *testing.T) {
+	clearEnv(t)
+	rec := newReceiver(t, http.StatusOK)
+	for name, value := range map[string]string{
+		"OTEL_SDK_DISABLED":                  "False",
+		"OTEL_TRACES_EXPORTER":               "OTLP",
+		"OTEL_TRACES_SAMPLER":                "ParentBased_Always_On",
+		"OTEL_PROPAGATORS":                   "TraceContext",
+		"OTEL_EXPORTER_OTLP_PROTOCOL":        "HTTP/Protobuf",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": rec.URL,
+		"OTEL_EXPORTER_OTLP_COMPRESSION":     "None",
+	} {
+		t.Setenv(name, value)
+	}
+	if got := oneSpan(t, rec, meshtrace.Config{}); len(got.body.ResourceSpans) != 1 {
+		t.Errorf("%d resources", len(got.body.ResourceSpans))
+	}
 }
 
 func TestSecretsInTheEnvironmentAreNotShown(t *testing.T) {
