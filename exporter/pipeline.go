@@ -157,7 +157,7 @@ func (p *pipeline) full() bool {
 func (p *pipeline) next() *batch {
 	for len(p.queue[0].buf) > p.maxBytes && len(p.queue[0].spans) > 1 {
 		head, tail := p.queue[0].split()
-		p.queue = slices.Replace(p.queue, 0, 1, head, tail)
+		p.queue = append([]*chunk{head, tail}, p.queue[1:]...)
 	}
 	b := new(batch)
 	p.queue = slices.DeleteFunc(p.queue, func(c *chunk) bool {
