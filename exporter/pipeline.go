@@ -191,17 +191,26 @@ func (p *pipeline) settle(d delivery) {
 	case failed:
 		p.pause.failed(d.retryAfter)
 		p.requeue(b)
-		d.err = fmt.Errorf("%w; its spans are kept to be sent again", d.err)
 	case abandoned:
 		p.requeue(b)
 		if p.pause.failures > 0 {
 			d.err = nil // why the server was not reached before says more
 		}
 	}
-	if d.err != nil {
-		p.loss.last.Store(&d.err)
-		p.reporter.note(d.err)
+	p.note(d.outcome, d.err)
+}
+
+// note remembers an error for OnError, and for the flush or Shutdown that says what was lost.
+func (p *pipeline) note(out outcome, err error) {
+	if err == nil {
+		return
 	}
+	p.loss.last.Store(&err) // not to be changed from here on
+	told := err
+	if out == failed {
+		told = fmt.Errorf("%w; its spans are kept to be sent again", err)
+	}
+	p.reporter.note(told)
 }
 
 // finish books n spans of b as lost, and lets go of b.

@@ -3,6 +3,8 @@ package exporter_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -145,4 +147,18 @@ func TestWhatShutdownReturnsIsNotReported(t *testing.T) {
 			})
 		})
 	}
+}
+
+// After Shutdown nothing is sent again, and its error does not say so.
+func TestShutdownDoesNotPromiseAnotherTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &collector{answer: always(answer{status: 503})}
+		e := c.start(t, exporter.Config{})
+		e.Consume(newRecord(1))
+		err := e.Shutdown(t.Context())
+		checkError(t, err, "lost 1 of 1 spans", "status 503")
+		if strings.Contains(fmt.Sprint(err), "again") {
+			t.Errorf("the error is %q", err)
+		}
+	})
 }
