@@ -115,12 +115,15 @@ func ask(ctx context.Context, m *mesh, s settings) (answers []answer, err error)
 func (t *story) report(answers []answer) {
 	sampled := sampledOf(answers)
 	switch {
+	case len(sampled) == 0 && t.mesh.pods["frontend"].tracing.Stats().Started == 0:
+		fmt.Fprintf(t.stdout, "nothing was recorded of %s, as the environment says\n", count(len(answers), "request"))
 	case len(sampled) == 0 && t.traceparent == "":
 		fmt.Fprintf(t.stdout, "nothing was sampled of %s (-sample %g)\n", count(len(answers), "request"), t.percent)
 	case len(sampled) == 0:
 		fmt.Fprintf(t.stdout, "nothing was sampled of %s, as -traceparent says\n", count(len(answers), "request"))
 	case t.received == nil:
-		fmt.Fprintf(t.stdout, "%s, %s sent to %s and %s\n", count(len(answers), "request"), count(len(sampled), "trace"), t.endpoint, t.proxyEndpoint)
+		fmt.Fprintf(t.stdout, "%s, %s sent to %s\n", count(len(answers), "request"), count(len(sampled), "trace"), t.endpoint)
+		fmt.Fprintf(t.stdout, "the proxies' spans went to %s; a proxy does not look whether they arrive\n", t.proxyEndpoint)
 		for _, a := range sampled[:min(len(sampled), 10)] {
 			fmt.Fprintf(t.stdout, "trace %s, status %d\n", a.traceID, a.status)
 		}

@@ -235,6 +235,19 @@ func TestOutput(t *testing.T) {
 	}
 }
 
+// Who has switched tracing off is not told that a flag did.
+func TestSwitchedOffByTheEnvironment(t *testing.T) {
+	for name, value := range map[string]string{"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, value)
+			code, stdout, stderr := runProfile(t)
+			if want := "nothing was recorded of 1 request, as the environment says\n"; code != 0 || stdout != want {
+				t.Errorf("exit code %d, stderr %q, printed\n%swant %s", code, stderr, stdout, want)
+			}
+		})
+	}
+}
+
 func TestEndpoint(t *testing.T) {
 	received, err := startCollector()
 	if err != nil {
