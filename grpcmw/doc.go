@@ -37,8 +37,8 @@
 // # What it promises
 //
 // Neither a handler nor a peer can tell that it is there, but for the headers that the propagator
-// writes. Metadata of the caller's is not changed: what is sent is a copy. A panic goes on with
-// the same value.
+// writes, and for the message by which a [Server] refuses a method that does not exist. Metadata of the
+// caller's is not changed: what is sent is a copy. A panic goes on with the same value.
 //
 // A span ends when its call does, in whichever way it does: with the last message, an error, the
 // cancellation of its context though nobody receives, or the loss of the connection. Sending and

@@ -217,7 +217,8 @@ func (c *served) end(out outcome) {
 // whether it is the service or the method that does not exist. No interceptor sees such a call. A stats
 // handler in a later option is told that it begins and ends, where gRPC says only that it came; with
 // one in an earlier option, such calls are left to gRPC. Not recorded are those that gRPC refuses before
-// it calls any handler, as for a compression that the server does not have.
+// it calls any handler, as for a compression that the server does not have. To channelz and in a binary
+// log, which pass over such calls otherwise, they are calls.
 //
 // A [ServerHandler] in an earlier option adds what interceptors do not see. Should a later gRPC not let
 // interceptors be one option, a ServerHandler takes their place.
