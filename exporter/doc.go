@@ -19,9 +19,10 @@
 // # Guarantees
 //
 // The goroutine that ends a span never waits for the network, and takes no lock that all
-// goroutines share. Memory is bounded: no buffer for spans is made or grows unless [Queue.MaxBytes]
-// has room for it. [Exporter.Stats] accounts for every span, and [Exporter.Shutdown] says how many
-// were lost and why.
+// goroutines share. Memory is bounded: nothing is held unless [Queue.MaxBytes] has room for it. How
+// large a span is shows when it has been encoded, so one that is too large takes memory for that moment;
+// Limits.ValueLength of package span is against texts without end.
+// [Exporter.Stats] accounts for every span, and [Exporter.Shutdown] says how many were lost and why.
 //
 // A span is delivered once, unless the server's answer is lost: then it is sent again, and the
 // server may have it twice. Spans can arrive in any order.
