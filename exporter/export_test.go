@@ -125,4 +125,4 @@ var SpanEncoders = map[string]func(dst []byte, r *sdkseam.Record) []byte{
 // UsesProxies reports whether the exporter's own transport takes proxies from the environment.
 func (e *Exporter) UsesProxies() bool { return e.poster.own.Proxy != nil }
 
-func NewPipe(conn net.Conn) net.Conn { return newPipe(conn) }
+func NewPipe(conn net.Conn) net.Conn { return newPipe(conn, time.Minute) }

@@ -327,6 +327,78 @@ func TestGRPCServerHangs(t *testing.T) {
 	checkStats(t, e, exporter.Stats{Accepted: 10, Exported: 10})
 }
 
+// A connection on which the server reads no more is given up, though it would let us send without end: a request
+// that is cancelled could not even say so on it. What comes after goes by another one.
+func TestHTTP2ServerThatReadsNoMore(t *testing.T) {
+	plain := func(conn net.Conn) net.Conn { return conn }
+	lender := httptest.NewTLSServer(nil)
+	defer lender.Close()
+	encrypted := func(conn net.Conn) net.Conn {
+		return tls.Server(conn, &tls.Config{Certificates: lender.TLS.Certificates, NextProtos: []string{"h2"}})
+	}
+	for _, tt := range []struct {
+		scheme  string
+		wrap    func(net.Conn) net.Conn
+		backend func(*testing.T, *grpcCollector) (address string)
+	}{
+		{"grpc", plain, func(t *testing.T, c *grpcCollector) string { return c.serve(t) }},
+		{"grpcs", encrypted, func(t *testing.T, c *grpcCollector) string { return c.serve(t) }},
+		{"https", encrypted, func(t *testing.T, c *grpcCollector) string { return serveHTTP2(t, &c.collector) }},
+	} {
+		t.Run(tt.scheme, func(t *testing.T) {
+			c := new(grpcCollector)
+			e := start(t, exporter.Config{
+				Endpoint: tt.scheme + "://" + freezeFirst(t, tt.wrap, tt.backend(t, c)),
+				TLS:      lender.Client().Transport.(*http.Transport).TLSClientConfig,
+				Retry:    quickly, Timeout: 300 * time.Millisecond,
+				Batch: exporter.Batch{MaxBytes: 8 << 20}, Queue: exporter.Queue{InFlight: 1},
+			})
+			for n := 1; n <= 40; n++ {
+				e.Consume(newLargeRecord(n, 300_000))
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			if err := e.ForceFlush(ctx); err != nil {
+				t.Error(err)
+			}
+			checkAllReceived(t, e, 40, &c.collector)
+		})
+	}
+}
+
+// freezeFirst listens, reads nothing on the first connection, and forwards all others to the backend.
+func freezeFirst(t *testing.T, wrap func(net.Conn) net.Conn, backend string) (address string) {
+	over := make(chan struct{})
+	var conns atomic.Int64
+	address = listen(t, func(raw net.Conn) {
+		conn := wrap(raw)
+		if conns.Add(1) > 1 {
+			forward(conn, backend)
+			return
+		}
+		raw.(*net.TCPConn).SetReadBuffer(4 << 10)
+		io.WriteString(conn, "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x7f\xff\xff\xff") // SETTINGS_INITIAL_WINDOW_SIZE
+		io.WriteString(conn, "\x00\x00\x04\x08\x00\x00\x00\x00\x00\x7f\xfe\x00\x00")         // WINDOW_UPDATE of the connection
+		<-over
+	})
+	t.Cleanup(func() { close(over) }) // before listen waits
+	return address
+}
+
+// forward passes on what comes by conn to address, and back.
+func forward(conn net.Conn, address string) {
+	to, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer to.Close()
+	go func() {
+		io.Copy(to, conn)
+		to.Close()
+	}()
+	io.Copy(conn, to)
+}
+
 // After Shutdown there is no connection left, whatever the server does on it.
 func TestGRPCShutdownClosesConnections(t *testing.T) {
 	closed := make(chan struct{})

@@ -5,6 +5,7 @@ package exporter
 import (
 	"net"
 	"sync"
+	"time"
 )
 
 // A pipe is a connection that writes on a goroutine of its own, and so writes together what comes
@@ -13,8 +14,13 @@ import (
 // (BenchmarkDelivery).
 //
 // What Write has taken is on its way, not sent: the next Write, or Read, has the error.
+//
+// A connection on which nothing can be written for a while is closed. net/http cancels a request by a frame
+// of its own, for which there is no room either; so it would never call the connection idle, and give it
+// all requests to come.
 type pipe struct {
 	net.Conn
+	patience time.Duration // for one write
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -25,8 +31,8 @@ type pipe struct {
 // maxPending is how much waits to be written, give or take a frame.
 const maxPending = 512 << 10
 
-func newPipe(conn net.Conn) *pipe {
-	p := &pipe{Conn: conn}
+func newPipe(conn net.Conn, patience time.Duration) *pipe {
+	p := &pipe{Conn: conn, patience: patience}
 	p.changed.L = &p.mu
 	go p.run()
 	return p
@@ -54,6 +60,7 @@ func (p *pipe) run() {
 		if buf, ok = p.take(buf[:0]); !ok {
 			return
 		}
+		_ = p.Conn.SetWriteDeadline(time.Now().Add(p.patience)) // if it fails, so does Write
 		if _, err := p.Conn.Write(buf); err != nil {
 			p.end(err)
 			p.Conn.Close() // for the reader to know

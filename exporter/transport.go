@@ -14,7 +14,8 @@ import (
 // are not to wait for ours. It can also close every connection.
 type transport struct {
 	*http.Transport
-	dialer net.Dialer
+	dialer   net.Dialer
+	patience time.Duration // for one write by HTTP/2; see [pipe]
 
 	mu     sync.Mutex
 	open   map[net.Conn]struct{}
@@ -27,7 +28,7 @@ type transport struct {
 const writeBufferBytes = 256 << 10
 
 func newTransport(cfg Config, protocols *http.Protocols) *transport {
-	t := &transport{open: make(map[net.Conn]struct{})}
+	t := &transport{patience: cfg.Timeout, open: make(map[net.Conn]struct{})}
 	t.Transport = &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            t.dial,
@@ -40,7 +41,9 @@ func newTransport(cfg Config, protocols *http.Protocols) *transport {
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: maxAnswer,
 	}
-	if protocols != nil && protocols.UnencryptedHTTP2() {
+	if protocols == nil { // a pipe sees to that itself
+		t.Transport.HTTP2 = &http.HTTP2Config{WriteByteTimeout: t.patience}
+	} else if protocols.UnencryptedHTTP2() {
 		t.Transport.Proxy = nil // those of the environment speak HTTP/1
 	}
 	return t
@@ -60,7 +63,7 @@ func (t *transport) dial(ctx context.Context, network, address string) (net.Conn
 	t.open[conn] = struct{}{}
 	c := &connection{conn, t}
 	if t.Protocols != nil { // it is for gRPC
-		return newPipe(c), nil
+		return newPipe(c, t.patience), nil
 	}
 	return c, nil
 }
