@@ -250,20 +250,25 @@ func TestWhatIsCalledWithTheContextOfAStream(t *testing.T) {
 		drain(inner)
 		outer.CloseSend()
 		drain(outer)
-		ids := map[trace.SpanID]bool{}
-		var below int
-		for _, s := range w.wait(4) {
-			ids[s.SpanContext().SpanID()] = s.SpanKind() == trace.SpanKindClient
-		}
-		for _, s := range w.wait(4) {
-			if s.SpanKind() == trace.SpanKindClient && ids[s.Parent().SpanID()] && s.Name() == service+"FullDuplexCall" {
-				below++
-			}
-		}
-		if len(ids) != 4 || below != 1 {
-			t.Errorf("%d spans, %d of them below a client's", len(ids), below)
+		if got := nested(w.wait(4)); !slices.Equal(got, []string{service + "FullDuplexCall"}) {
+			t.Errorf("below another client's span are %q, want the inner call", got)
 		}
 	})
+}
+
+// nested returns the names of the clients' spans that are below another client's, whichever of the
+// two ended first.
+func nested(spans []sdktrace.ReadOnlySpan) (names []string) {
+	clients := map[trace.SpanID]bool{}
+	for _, s := range spans {
+		clients[s.SpanContext().SpanID()] = s.SpanKind() == trace.SpanKindClient
+	}
+	for _, s := range spans {
+		if s.SpanKind() == trace.SpanKindClient && clients[s.Parent().SpanID()] {
+			names = append(names, s.Name())
+		}
+	}
+	return names
 }
 
 // So is what is called with it by another connection, which may have a stats handler only.
@@ -287,9 +292,10 @@ func TestWhatAnotherConnectionCallsWithTheContextOfAStream(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ended := r.wait(2)
-	if ended[0].Parent().SpanID() != ended[1].SpanContext().SpanID() || ended[0].Name() != service+"FullDuplexCall" {
-		t.Errorf("%s has the parent %v, want the other call %v", ended[0].Name(), ended[0].Parent(), ended[1].SpanContext())
+	// The outer span may be the first to end: the inner stream is over without an answer, and a stats
+	// handler alone waits for its context to say that there is no other attempt.
+	if got := nested(r.wait(2)); !slices.Equal(got, []string{service + "FullDuplexCall"}) {
+		t.Errorf("below the outer call are %q, want the inner one", got)
 	}
 }
 

@@ -19,7 +19,8 @@ import (
 // It is not told how a call ended, only how an attempt did. So if the server is UNAVAILABLE before it
 // has answered, when gRPC may try again, the span ends an instant after the call. A retry policy for
 // other statuses makes a call of each attempt. And if a stream has failed, but the client notices
-// that by failing to send, gRPC tells that nothing was wrong. With the interceptors of this package
+// that by failing to send, gRPC tells that nothing was wrong; so the span of a stream of requests that
+// is over without an answer ends an instant after the call too. With the interceptors of this package
 // on the same connection, none of this is the case.
 //
 // Nor is it told the target: see [ClientConfig]. The span starts below all interceptors, and when
