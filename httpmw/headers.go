@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/meshtrace/meshtrace/internal/credential"
 )
 
 // Capture says which headers are recorded as attributes.
@@ -34,7 +36,7 @@ func NewHeaders(names ...string) (Headers, error) {
 		switch {
 		case !isToken(name):
 			errs = append(errs, fmt.Errorf("httpmw: header %q: want letters, digits and dashes", cut(name)))
-		case isCredential(lower):
+		case credential.IsName(lower):
 			errs = append(errs, fmt.Errorf("httpmw: header %q: it holds credentials", cut(name)))
 		default:
 			h.list = append(h.list, captured{
@@ -45,22 +47,6 @@ func NewHeaders(names ...string) (Headers, error) {
 		}
 	}
 	return h, errors.Join(errs...)
-}
-
-// isCredential reports whether a header, in lower case, gives access to whoever reads it, or is
-// named as if it did.
-func isCredential(name string) bool {
-	switch name {
-	case "authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
-		"authentication-info", "proxy-authentication-info", "cookie", "cookie2", "set-cookie", "set-cookie2":
-		return true
-	}
-	for _, part := range []string{"token", "secret", "password", "passwd", "api-key", "apikey", "access-key", "credential", "session", "csrf", "xsrf", "jwt", "signature", "private"} {
-		if strings.Contains(name, part) {
-			return true
-		}
-	}
-	return false
 }
 
 // isToken reports whether name can be a header's.
