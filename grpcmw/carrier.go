@@ -10,6 +10,7 @@ import (
 
 	otelpropagation "go.opentelemetry.io/otel/propagation"
 
+	"github.com/meshtrace/meshtrace/internal/contextkey"
 	"github.com/meshtrace/meshtrace/internal/pool"
 	"github.com/meshtrace/meshtrace/propagation"
 )
@@ -43,25 +44,9 @@ func first(values []string) string {
 	return values[0]
 }
 
-// incomingKey is the key under which gRPC keeps the metadata that came in. It is not exported, but
-// a context is told it when it is asked. [metadata.FromIncomingContext] copies everything for each
-// call, and we read three values of it.
-var incomingKey = func() any {
-	var asked keyListener
-	metadata.FromIncomingContext(&asked)
-	return asked.key
-}()
-
-// keyListener is a context that remembers the last key it was asked for.
-type keyListener struct {
-	context.Context
-	key any
-}
-
-func (c *keyListener) Value(key any) any {
-	c.key = key
-	return nil
-}
+// incomingKey is the key under which gRPC keeps the metadata that came in.
+// [metadata.FromIncomingContext] copies everything for each call, and we read three values of it.
+var incomingKey = contextkey.Of(func(ctx context.Context) { metadata.FromIncomingContext(ctx) })
 
 // incoming returns the metadata that came in, which is not to be changed.
 func incoming(ctx context.Context) received {

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/baggage"
+
+	"github.com/meshtrace/meshtrace/internal/contextkey"
 )
 
 // unreadBaggage is a context with baggage that came in and that nobody has asked for yet. Most
@@ -63,29 +65,16 @@ func unreadBaggageIn(ctx context.Context) string {
 	return ""
 }
 
-// baggageKey is the key under which OpenTelemetry keeps baggage. It is not exported, but a context
-// is told it when it is asked. It is nil if a later OpenTelemetry should put baggage over other
-// without asking for that: then all baggage is parsed at once.
+// baggageKey is the key under which OpenTelemetry keeps baggage. It is nil if a later OpenTelemetry
+// should put baggage over other without asking for that: then all baggage is parsed at once.
 var baggageKey = func() any {
-	var reading, writing keyListener
-	baggage.FromContext(&reading)
-	baggage.ContextWithoutBaggage(&writing)
-	if reading.key != writing.key {
+	reading := contextkey.Of(func(ctx context.Context) { baggage.FromContext(ctx) })
+	writing := contextkey.Of(func(ctx context.Context) { baggage.ContextWithoutBaggage(ctx) })
+	if reading != writing {
 		return nil
 	}
-	return reading.key
+	return reading
 }()
-
-// keyListener is a context that remembers the last key it was asked for.
-type keyListener struct {
-	context.Context
-	key any
-}
-
-func (c *keyListener) Value(key any) any {
-	c.key = key
-	return nil
-}
 
 // maxUnreadMembers bounds the search for keys that come twice.
 const maxUnreadMembers = 16

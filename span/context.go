@@ -9,26 +9,12 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/meshtrace/meshtrace/internal/contextkey"
 )
 
-// spanKey is the key under which OpenTelemetry's API looks for the current span. It is not
-// exported, but a context is told it when it is asked.
-var spanKey = func() any {
-	var asked keyListener
-	trace.SpanFromContext(&asked)
-	return asked.key
-}()
-
-// keyListener is a context that remembers the last key it was asked for.
-type keyListener struct {
-	context.Context
-	key any
-}
-
-func (c *keyListener) Value(key any) any {
-	c.key = key
-	return nil
-}
+// spanKey is the key under which OpenTelemetry's API looks for the current span.
+var spanKey = contextkey.Of(func(ctx context.Context) { trace.SpanFromContext(ctx) })
 
 // Value answers with s where the current span is asked for. Everything else is the parent
 // context's to answer.
