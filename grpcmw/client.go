@@ -73,11 +73,11 @@ func (d *departure) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyVa
 	dst = appendMethod(dst, d.method, "")
 	dst = appendServer(dst, d.to)
 	dst = appendTimeout(dst, deadline, limited)
-	if d.cfg.Capture.Request.empty() {
+	if d.cfg.Capture.Request.list.Empty() {
 		return dst
 	}
 	md, _ := metadata.FromOutgoingContext(d.ctx)
-	return d.cfg.Capture.Request.appendRequest(dst, md)
+	return d.cfg.Capture.Request.list.AppendRequest(dst, md)
 }
 
 // inject returns a context with the metadata that a propagator writes for ctx. The metadata of ctx

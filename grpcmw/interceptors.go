@@ -98,7 +98,7 @@ func (c *client) unary(ctx context.Context, method string, req, reply any, cc *g
 
 // options returns the options with those by which the call learns what it is to record.
 func (c *called) options(opts []grpc.CallOption) []grpc.CallOption {
-	if c.cfg.Capture.Response.empty() {
+	if c.cfg.Capture.Response.list.Empty() {
 		return opts
 	}
 	c.response = new(response)

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/meshtrace/meshtrace/internal/capture"
 	"github.com/meshtrace/meshtrace/internal/credential"
 	"github.com/meshtrace/meshtrace/internal/global"
 )
@@ -19,13 +19,7 @@ type Capture struct {
 }
 
 // Metadata is a list of metadata keys, made by [NewMetadata]. The zero value is an empty one.
-type Metadata struct{ list []captured }
-
-// captured is a metadata key, and the attributes that hold its values.
-type captured struct {
-	name              string // as metadata.MD has it
-	request, response attribute.Key
-}
+type Metadata struct{ list capture.List }
 
 // NewMetadata returns a list of metadata keys, which may be in any case. The error joins all that
 // are refused: those that metadata cannot have, those in -bin, which are no text, and those of
@@ -43,11 +37,7 @@ func NewMetadata(names ...string) (Metadata, error) {
 		case credential.IsName(lower):
 			errs = append(errs, fmt.Errorf("grpcmw: metadata %q: it holds credentials", cut(name, maxQuoted)))
 		default:
-			m.list = append(m.list, captured{
-				name:     lower,
-				request:  requestMetadata(lower),
-				response: responseMetadata(lower),
-			})
+			m.list.Add(lower, requestMetadata(lower), responseMetadata(lower))
 		}
 	}
 	return m, errors.Join(errs...)
@@ -63,27 +53,12 @@ func isKey(name string) bool {
 	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
 }
 
-// appendRequest appends the values that md has of the keys, as those of a request.
-func (m Metadata) appendRequest(dst []attribute.KeyValue, md metadata.MD) []attribute.KeyValue {
-	for _, c := range m.list {
-		if values := md[c.name]; len(values) > 0 {
-			dst = append(dst, c.request.StringSlice(values))
-		}
-	}
-	return dst
-}
-
 // setResponse sets the values that md has of the keys, as those of a response, if the span records.
 func (m Metadata) setResponse(span global.Span, md metadata.MD) {
 	if span.Span == nil {
 		return
 	}
-	for _, c := range m.list {
-		if values := md[c.name]; len(values) > 0 {
-			span.SetAttributes(c.response.StringSlice(values))
-		}
+	if attrs := m.list.AppendResponse(nil, md); len(attrs) > 0 {
+		span.SetAttributes(attrs...)
 	}
 }
-
-// empty reports whether there is nothing to record.
-func (m Metadata) empty() bool { return len(m.list) == 0 }

@@ -10,7 +10,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
 	"github.com/meshtrace/meshtrace/internal/caller"
@@ -135,7 +134,7 @@ func (a *arrival) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValu
 	if a.cfg.PeerIdentity {
 		dst = appendText(dst, peerIdentityKey, identity(from, a.md))
 	}
-	return a.cfg.Capture.Request.appendRequest(dst, metadata.MD(a.md))
+	return a.cfg.Capture.Request.list.AppendRequest(dst, a.md)
 }
 
 // previousAttempts is where a client says how often it has tried the call before.

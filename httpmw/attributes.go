@@ -28,6 +28,9 @@ const (
 // debugIDKey is what Jaeger looks for.
 const debugIDKey = attribute.Key("jaeger-debug-id")
 
+func requestHeader(name string) attribute.Key  { return attribute.Key("http.request.header." + name) }
+func responseHeader(name string) attribute.Key { return attribute.Key("http.response.header." + name) }
+
 // incoming is a request to be served, as the subject of its span.
 type incoming struct {
 	m       *Middleware
@@ -73,7 +76,7 @@ func (in *incoming) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyVa
 	if in.debugID != "" {
 		dst = append(dst, debugIDKey.String(in.debugID))
 	}
-	return m.cfg.capture().Request.appendRequest(dst, r.Header)
+	return m.cfg.capture().Request.list.AppendRequest(dst, r.Header)
 }
 
 // ending is a request that was served, as the subject of its span.
@@ -103,8 +106,8 @@ func (e *ending) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue
 	if e.firstByte > 0 {
 		dst = append(dst, firstByteKey.Float64(milliseconds(e.firstByte)))
 	}
-	if capture := e.m.cfg.capture().Response; len(capture.list) > 0 {
-		dst = capture.appendResponse(dst, e.below.Header())
+	if list := e.m.cfg.capture().Response.list; !list.Empty() {
+		dst = list.AppendResponse(dst, e.below.Header())
 	}
 	return dst
 }
@@ -125,7 +128,7 @@ func (c *call) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
 	if req.ContentLength > 0 {
 		dst = append(dst, semconv.HTTPRequestBodySize(int(req.ContentLength)))
 	}
-	return t.cfg.capture().Request.appendRequest(dst, req.Header)
+	return t.cfg.capture().Request.list.AppendRequest(dst, req.Header)
 }
 
 // endedCall is a request that was sent, as the subject of its span.

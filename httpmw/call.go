@@ -86,8 +86,8 @@ func (c *call) receive(resp *http.Response, err error) {
 	}
 	c.answered = clock()
 	c.status, c.protocol = resp.StatusCode, protocol(resp.ProtoMajor, resp.ProtoMinor)
-	if capture := c.transport.cfg.capture().Response; len(capture.list) > 0 && c.span.IsRecording() {
-		c.span.Describe(capture.appendResponse(nil, resp.Header)) // now: the caller may change the header
+	if list := c.transport.cfg.capture().Response.list; !list.Empty() && c.span.IsRecording() {
+		c.span.Describe(list.AppendResponse(nil, resp.Header)) // now: the caller may change the header
 	}
 	if resp.Body == nil || resp.Body == http.NoBody {
 		c.end(outcome{}, 0)

@@ -92,7 +92,7 @@ func (cfg *ClientConfig) capture() Capture {
 	return cfg.Capture
 }
 
-func (c Capture) empty() bool { return len(c.Request.list)+len(c.Response.list) == 0 }
+func (c Capture) empty() bool { return c.Request.list.Empty() && c.Response.list.Empty() }
 
 // isKnown reports whether a method is recorded by its name.
 func isKnown(method string) bool {

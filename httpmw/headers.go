@@ -6,8 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"go.opentelemetry.io/otel/attribute"
-
+	"github.com/meshtrace/meshtrace/internal/capture"
 	"github.com/meshtrace/meshtrace/internal/credential"
 )
 
@@ -17,13 +16,7 @@ type Capture struct {
 }
 
 // Headers is a list of header names, made by [NewHeaders]. The zero value is an empty one.
-type Headers struct{ list []captured }
-
-// captured is a header, and the attributes that hold its values.
-type captured struct {
-	name              string // as http.Header has it
-	request, response attribute.Key
-}
+type Headers struct{ list capture.List }
 
 // NewHeaders returns a list of headers, whose names may be in any case. The error joins all names
 // that are refused: those that no header can have, and those of headers that hold credentials.
@@ -39,11 +32,7 @@ func NewHeaders(names ...string) (Headers, error) {
 		case credential.IsName(lower):
 			errs = append(errs, fmt.Errorf("httpmw: header %q: it holds credentials", cut(name)))
 		default:
-			h.list = append(h.list, captured{
-				name:     http.CanonicalHeaderKey(name),
-				request:  attribute.Key("http.request.header." + lower),
-				response: attribute.Key("http.response.header." + lower),
-			})
+			h.list.Add(http.CanonicalHeaderKey(name), requestHeader(lower), responseHeader(lower))
 		}
 	}
 	return h, errors.Join(errs...)
@@ -67,24 +56,4 @@ func isToken(name string) bool {
 func cut(text string) string {
 	const maxBytes = 64
 	return text[:min(len(text), maxBytes)]
-}
-
-// appendRequest appends the values that from has of the headers, as those of a request.
-func (h Headers) appendRequest(dst []attribute.KeyValue, from http.Header) []attribute.KeyValue {
-	for _, c := range h.list {
-		if values := from[c.name]; len(values) > 0 {
-			dst = append(dst, c.request.StringSlice(values))
-		}
-	}
-	return dst
-}
-
-// appendResponse appends the values that from has of the headers, as those of a response.
-func (h Headers) appendResponse(dst []attribute.KeyValue, from http.Header) []attribute.KeyValue {
-	for _, c := range h.list {
-		if values := from[c.name]; len(values) > 0 {
-			dst = append(dst, c.response.StringSlice(values))
-		}
-	}
-	return dst
 }
