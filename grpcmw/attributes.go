@@ -1,8 +1,6 @@
 package grpcmw
 
 import (
-	"fmt"
-	"reflect"
 	"strconv"
 	"time"
 
@@ -14,14 +12,13 @@ import (
 	"github.com/meshtrace/meshtrace/internal/pool"
 )
 
-// What is said of a call, and by which name: this file alone knows the version of the semantic
-// conventions. What they have no name for is below rpc.grpc.
+// What is said of a call, and by which name: only this file, and package exception for a panic, know
+// the version of the semantic conventions. What they have no name for is below rpc.grpc.
 //
 // Spec: OpenTelemetry semantic conventions 1.43, gRPC, https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
 
 const (
-	schemaURL      = semconv.SchemaURL
-	exceptionEvent = semconv.ExceptionEventName
+	schemaURL = semconv.SchemaURL
 
 	systemName  = "grpc"
 	otherMethod = "_OTHER" // stands for methods that somebody made up
@@ -179,31 +176,6 @@ func addMessage(span trace.Span, direction string, m message) {
 		}
 	}
 	span.AddEvent(messageEvent, trace.WithAttributes(attrs...))
-}
-
-// addException describes a panic.
-//
-// Spec: OpenTelemetry semantic conventions, Exceptions in spans,
-// https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/
-func addException(span trace.Span, t *thrown) {
-	span.AddEvent(exceptionEvent, trace.WithAttributes(
-		semconv.ExceptionType(typeName(t.value)),
-		semconv.ExceptionMessage(fmt.Sprint(t.value)),
-		semconv.ExceptionStacktrace(string(t.stack)),
-	))
-}
-
-// typeName returns the name of v's type with its package path. That of an error which is only a
-// wrapper is the type of what it wraps.
-func typeName(v any) string {
-	if err, ok := v.(error); ok {
-		return semconv.ErrorType(err).Value.AsString()
-	}
-	t := reflect.TypeOf(v)
-	if t.PkgPath() == "" {
-		return t.String()
-	}
-	return t.PkgPath() + "." + t.Name()
 }
 
 // attributes returns what is said of a measurement.

@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/meshtrace/meshtrace/internal/exception"
 )
 
 // outcome is how a call ended, in the terms of the semantic conventions.
@@ -80,7 +82,7 @@ func abortedOutcome(t *thrown) outcome {
 
 // because returns the outcome of a call that ended so because of a panic.
 func (o outcome) because(t *thrown) outcome {
-	o.thrown, o.errorType, o.description = t, typeName(t.value), "panic"
+	o.thrown, o.errorType, o.description = t, exception.Type(t.value), "panic"
 	return o
 }
 

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/meshtrace/meshtrace/internal/exception"
 	"github.com/meshtrace/meshtrace/internal/global"
 )
 
@@ -84,6 +85,6 @@ func describeOutcome(span global.Span, out *outcome, more appender) {
 		span.SetStatus(codes.Error, out.description)
 	}
 	if out.thrown != nil {
-		addException(span.Span, out.thrown)
+		exception.Add(span.Span, out.thrown.value, out.thrown.stack)
 	}
 }

@@ -1,9 +1,7 @@
 package httpmw
 
 import (
-	"fmt"
 	"net/http"
-	"reflect"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -12,17 +10,16 @@ import (
 	"github.com/meshtrace/meshtrace/internal/pool"
 )
 
-// What is said of a request, and by which name: this file alone knows the version of the
-// semantic conventions.
+// What is said of a request, and by which name: only this file, and package exception for a panic,
+// know the version of the semantic conventions.
 //
 // Spec: OpenTelemetry semantic conventions 1.43, HTTP spans,
 // https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 
 const (
-	schemaURL      = semconv.SchemaURL
-	exceptionEvent = semconv.ExceptionEventName
-	otherMethod    = "_OTHER"
-	otherError     = "_OTHER"
+	schemaURL   = semconv.SchemaURL
+	otherMethod = "_OTHER"
+	otherError  = "_OTHER"
 )
 
 // debugIDKey is what Jaeger looks for.
@@ -264,29 +261,4 @@ func appendAddress(dst []attribute.KeyValue, host string, number int, address, p
 		dst = append(dst, port.Int(number))
 	}
 	return dst
-}
-
-// exception describes a panic.
-//
-// Spec: OpenTelemetry semantic conventions, Exceptions in spans,
-// https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/
-func exception(thrown any, stack []byte) []attribute.KeyValue {
-	return []attribute.KeyValue{
-		semconv.ExceptionType(typeName(thrown)),
-		semconv.ExceptionMessage(fmt.Sprint(thrown)),
-		semconv.ExceptionStacktrace(string(stack)),
-	}
-}
-
-// typeName returns the name of v's type with its package path. That of an error which is only a
-// wrapper is the type of what it wraps.
-func typeName(v any) string {
-	if err, ok := v.(error); ok {
-		return semconv.ErrorType(err).Value.AsString()
-	}
-	t := reflect.TypeOf(v)
-	if t.PkgPath() == "" {
-		return t.String()
-	}
-	return t.PkgPath() + "." + t.Name()
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
 
+	"github.com/meshtrace/meshtrace/internal/exception"
 	"github.com/meshtrace/meshtrace/internal/global"
 )
 
@@ -122,7 +122,7 @@ func (x *exchange) describe(out outcome, to route, thrown any) {
 		x.span.SetStatus(codes.Error, out.description)
 	}
 	if out.panicked {
-		x.span.AddEvent(exceptionEvent, trace.WithAttributes(exception(thrown, debug.Stack())...))
+		exception.Add(x.span.Span, thrown, debug.Stack())
 	}
 }
 

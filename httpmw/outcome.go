@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/meshtrace/meshtrace/internal/exception"
 )
 
 // outcome is how a request ended, in the terms of the semantic conventions.
@@ -47,7 +49,7 @@ func (x *exchange) outcome(thrown any) outcome {
 		out.status, out.errorType = x.status, errorAborted
 	case thrown != nil:
 		out.panicked, out.failed = true, true
-		out.errorType, out.description = typeName(thrown), "panic"
+		out.errorType, out.description = exception.Type(thrown), "panic"
 		if out.status = x.status; x.status == 0 && !x.hijacked {
 			// The client sees a broken connection; whoever looks for failures, a 500.
 			out.status = http.StatusInternalServerError
@@ -175,7 +177,7 @@ func errorType(err error) string {
 	case isTLS(err):
 		return errorTLS
 	}
-	return typeName(err)
+	return exception.Type(err)
 }
 
 // streamError is net/http's error for a stream of HTTP/2 that one side has reset. The type is not
