@@ -86,12 +86,7 @@ func (c *client) inject(ctx context.Context, to address) context.Context {
 	md := outgoings.Get()
 	defer outgoings.Put(md)
 	md.begin(ctx)
-	propagator := c.propagators.Load()
-	if byHost, ok := propagator.(seam.HostInjector); ok {
-		byHost.InjectTo(ctx, to.host, md)
-	} else {
-		propagator.Inject(ctx, md)
-	}
+	c.propagators.Inject(ctx, to.host, md)
 	return md.context(ctx)
 }
 

@@ -114,7 +114,7 @@ func (t *Transport) inject(ctx context.Context, out *http.Request) {
 		out.Header.Del("baggage")
 	}
 	host, _ = splitHostPort(host)
-	t.propagators.Inject(ctx, host, out.Header)
+	t.propagators.Inject(ctx, host, otelpropagation.HeaderCarrier(out.Header))
 }
 
 // nothing is a propagator that removes whatever trace headers a request has, in any format: a

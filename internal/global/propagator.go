@@ -55,12 +55,12 @@ func (p Propagators) Extract(ctx context.Context, h http.Header) (_ context.Cont
 	return propagator.Extract(ctx, otelpropagation.HeaderCarrier(h)), trace.SpanContext{}, false
 }
 
-// Inject writes what ctx holds into h, the headers of a request to a host.
-func (p Propagators) Inject(ctx context.Context, host string, h http.Header) {
+// Inject writes what ctx holds into the carrier of a request to a host.
+func (p Propagators) Inject(ctx context.Context, host string, carrier otelpropagation.TextMapCarrier) {
 	propagator := p.Load()
 	if to, ok := propagator.(seam.HostInjector); ok {
-		to.InjectTo(ctx, host, otelpropagation.HeaderCarrier(h))
+		to.InjectTo(ctx, host, carrier)
 		return
 	}
-	propagator.Inject(ctx, otelpropagation.HeaderCarrier(h))
+	propagator.Inject(ctx, carrier)
 }
