@@ -210,6 +210,8 @@ var serverBehaviours = []behaviour{
 			s.note("%q %v", line, err)
 		}
 		pw.Close()
+		rest, err := io.ReadAll(back) // a client that left with the last line could be faster than its flush
+		s.note("%q %v", rest, err)
 	}},
 	{name: "declared trailers", handler: does(func(s *stage, w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")
