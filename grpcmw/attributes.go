@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/status"
 
+	"github.com/meshtrace/meshtrace/internal/excerpt"
 	"github.com/meshtrace/meshtrace/internal/pool"
 )
 
@@ -75,7 +76,7 @@ var scratches = pool.Pool[scratch]{Reset: func(s *scratch) bool {
 func appendMethod(dst []attribute.KeyValue, method, madeUp string) []attribute.KeyValue {
 	dst = append(dst, semconv.RPCSystemNameGRPC, semconv.RPCMethod(method))
 	if madeUp != "" {
-		dst = append(dst, semconv.RPCMethodOriginal(madeUp))
+		dst = append(dst, semconv.RPCMethodOriginal(excerpt.Of(madeUp)))
 	}
 	return dst
 }
@@ -97,7 +98,7 @@ func appendClient(dst []attribute.KeyValue, client address) []attribute.KeyValue
 
 func appendAddress(dst []attribute.KeyValue, a address, host, port attribute.Key) []attribute.KeyValue {
 	if a.host != "" {
-		dst = append(dst, host.String(a.host))
+		dst = append(dst, host.String(excerpt.Of(a.host)))
 		if a.port != 0 {
 			dst = append(dst, port.Int(a.port))
 		}

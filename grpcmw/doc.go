@@ -44,7 +44,8 @@
 // cancellation of its context though nobody receives, or the loss of the connection. Sending and
 // receiving at the same time is safe, and costs an addition for each message.
 //
-// Credentials do not leave: metadata is recorded by an allow-list that does not take them.
+// Credentials do not leave: metadata is recorded by an allow-list that does not take them. Of each text
+// that a peer may send at any length, a span has the first 8 KiB at most.
 //
 // # What it costs
 //

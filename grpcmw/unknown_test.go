@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/meshtrace/meshtrace/grpcmw"
+	"github.com/meshtrace/meshtrace/internal/excerpt"
 )
 
 // answer is what a client sees of a call.
@@ -83,6 +84,29 @@ func TestAMethodThatDoesNotExist(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Nothing that a client makes up makes a span large: the spans of others are not to be pushed out of the
+// exporter's memory.
+func TestLongTextsAreCut(t *testing.T) {
+	long := strings.Repeat("x", 100<<10)
+	eachWiring(t, func(t *testing.T, w wired) {
+		if !w.unknown {
+			return
+		}
+		cc, srv := dial(t, &testService{}, w.server(grpcmw.Config{TracerProvider: w.provider}), []grpc.DialOption{grpc.WithAuthority(long)})
+		if got := unknownCalls["unary"](t.Context(), cc, "/made.up/"+long); got.Code != codes.Unimplemented {
+			t.Fatal(got.Code)
+		}
+		cc.Close()
+		srv.GracefulStop()
+		attrs := attrs(w.only(t, trace.SpanKindServer, 1))
+		for _, key := range []string{"rpc.method_original", "server.address"} {
+			if n := len(attrs[key]); n != excerpt.MaxBytes {
+				t.Errorf("%s has %d bytes, want %d", key, n, excerpt.MaxBytes)
+			}
+		}
+	})
 }
 
 // A client cannot tell that we are there, but that the message leaves open what it is that does not exist.

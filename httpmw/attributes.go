@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/meshtrace/meshtrace/internal/excerpt"
 	"github.com/meshtrace/meshtrace/internal/pool"
 )
 
@@ -48,9 +49,9 @@ func (in *incoming) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyVa
 	dst = appendMethod(dst, r.Method)
 	dst = append(dst, semconv.URLScheme(m.scheme(r)))
 	if u := r.URL; u != nil { // nil only in a test of the handler's
-		dst = append(dst, semconv.URLPath(u.Path))
+		dst = append(dst, semconv.URLPath(excerpt.Of(u.Path)))
 		if u.RawQuery != "" && !m.cfg.OmitQuery {
-			dst = append(dst, semconv.URLQuery(m.secrets.redact(u.RawQuery)))
+			dst = append(dst, semconv.URLQuery(m.secrets.redact(excerpt.Of(u.RawQuery))))
 		}
 	}
 	dst = appendProtocol(dst, protocol(r.ProtoMajor, r.ProtoMinor))
@@ -65,7 +66,7 @@ func (in *incoming) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyVa
 		dst = append(dst, semconv.ClientAddress(client))
 	}
 	if agent := r.Header["User-Agent"]; len(agent) > 0 && agent[0] != "" {
-		dst = append(dst, semconv.UserAgentOriginal(agent[0]))
+		dst = append(dst, semconv.UserAgentOriginal(excerpt.Of(agent[0])))
 	}
 	if r.ContentLength > 0 {
 		dst = append(dst, semconv.HTTPRequestBodySize(int(r.ContentLength)))
@@ -113,7 +114,7 @@ func (e *ending) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue
 func (c *call) AppendAttributes(dst []attribute.KeyValue) []attribute.KeyValue {
 	t, req := c.transport, c.req
 	dst = appendMethod(dst, req.Method)
-	dst = append(dst, semconv.URLFull(t.secrets.fullURL(req.URL)))
+	dst = append(dst, semconv.URLFull(excerpt.Of(t.secrets.fullURL(req.URL))))
 	host, port := serverOf(req)
 	dst = append(dst, semconv.ServerAddress(host), semconv.ServerPort(port))
 	if c.said.template != "" {
@@ -206,7 +207,7 @@ func appendMethod(dst []attribute.KeyValue, method string) []attribute.KeyValue 
 	known, original := knownMethod(method)
 	dst = append(dst, semconv.HTTPRequestMethodKey.String(known))
 	if original != "" {
-		dst = append(dst, semconv.HTTPRequestMethodOriginal(original))
+		dst = append(dst, semconv.HTTPRequestMethodOriginal(excerpt.Of(original)))
 	}
 	return dst
 }
@@ -256,7 +257,7 @@ func appendAddress(dst []attribute.KeyValue, host string, number int, address, p
 	if host == "" {
 		return dst
 	}
-	dst = append(dst, address.String(host))
+	dst = append(dst, address.String(excerpt.Of(host)))
 	if number != 0 {
 		dst = append(dst, port.Int(number))
 	}

@@ -32,7 +32,8 @@
 // # What leaves
 //
 // What callers send is not believed where [Config] says that they are strangers, and addresses in
-// headers only as far as it says that our proxies wrote them. Of what the service itself knows,
+// headers only as far as it says that our proxies wrote them. Of each text that a peer may send at any
+// length, a span has the first 8 KiB: long ones would push out the spans of others. Of what the service itself knows,
 // credentials do not leave: neither those in a URL, nor the values of known signature parameters
 // in a query, nor any header that holds some. [Egress] keeps trace headers and baggage inside the
 // mesh.

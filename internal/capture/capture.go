@@ -1,7 +1,11 @@
 // Package capture makes attributes of what headers, or metadata, hold under given names.
 package capture
 
-import "go.opentelemetry.io/otel/attribute"
+import (
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/meshtrace/meshtrace/internal/excerpt"
+)
 
 // A List is the names whose values are recorded. The zero List is an empty one. Once it has its names it
 // is only read, by any number of goroutines.
@@ -26,7 +30,7 @@ func (l List) Empty() bool { return len(l.all) == 0 }
 func (l List) AppendRequest(dst []attribute.KeyValue, from map[string][]string) []attribute.KeyValue {
 	for _, c := range l.all {
 		if values := from[c.name]; len(values) > 0 {
-			dst = append(dst, c.request.StringSlice(values))
+			dst = append(dst, c.request.StringSlice(excerpt.All(values)))
 		}
 	}
 	return dst
@@ -36,7 +40,7 @@ func (l List) AppendRequest(dst []attribute.KeyValue, from map[string][]string) 
 func (l List) AppendResponse(dst []attribute.KeyValue, from map[string][]string) []attribute.KeyValue {
 	for _, c := range l.all {
 		if values := from[c.name]; len(values) > 0 {
-			dst = append(dst, c.response.StringSlice(values))
+			dst = append(dst, c.response.StringSlice(excerpt.All(values)))
 		}
 	}
 	return dst
