@@ -77,8 +77,11 @@ func (unary) fill(b *body, p protocol, of *batch, packed bool) [][]byte {
 	return content
 }
 
+// maxMessage is how much of an answer is read: more than of other responses, for the status is behind it.
+const maxMessage = 1 << 20
+
 func (unary) read(resp *http.Response, p protocol) (delivery, error) {
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // the trailers are there at its end
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxMessage)) // the trailers are there at its end
 	status, ok := statusOf(resp)
 	switch {
 	case !ok && err != nil && isGRPC(resp):
@@ -134,6 +137,6 @@ func unframe(answer []byte, h http.Header) []byte {
 	if err != nil {
 		return nil
 	}
-	message, _ = io.ReadAll(io.LimitReader(in, maxAnswer))
+	message, _ = io.ReadAll(io.LimitReader(in, maxMessage))
 	return message
 }

@@ -188,18 +188,20 @@ func TestGRPCDefaultsFitEachOther(t *testing.T) {
 }
 
 func TestGRPCPartialSuccess(t *testing.T) {
-	c := &grpcCollector{reply: func(context.Context, int) (*coltrace.ExportTraceServiceResponse, error) {
-		return &coltrace.ExportTraceServiceResponse{
-			PartialSuccess: &coltrace.ExportTracePartialSuccess{RejectedSpans: 4, ErrorMessage: "too old"},
-		}, nil
-	}}
-	for _, compression := range []exporter.Compression{exporter.NoCompression, exporter.Gzip} { // grpc-go answers as it was asked
-		t.Run(string(compression), func(t *testing.T) {
-			e := start(t, exporter.Config{Endpoint: "grpc://" + c.serve(t), Compression: compression})
-			consume(e, 1, 10)
-			checkError(t, e.Shutdown(t.Context()), "lost 4 of 10 spans: 4 rejected", `the server rejected 4 spans: "too old"`)
-			checkStats(t, e, exporter.Stats{Accepted: 10, Exported: 6, Dropped: exporter.Dropped{Rejected: 4}})
-		})
+	for length, message := range map[string]string{"short": "too old", "long": "too old, all of them: " + strings.Repeat("x", 200<<10)} {
+		c := &grpcCollector{reply: func(context.Context, int) (*coltrace.ExportTraceServiceResponse, error) {
+			return &coltrace.ExportTraceServiceResponse{
+				PartialSuccess: &coltrace.ExportTracePartialSuccess{RejectedSpans: 4, ErrorMessage: message},
+			}, nil
+		}}
+		for _, compression := range []exporter.Compression{exporter.NoCompression, exporter.Gzip} { // grpc-go answers as it was asked
+			t.Run(length+"/"+string(compression), func(t *testing.T) {
+				e := start(t, exporter.Config{Endpoint: "grpc://" + c.serve(t), Compression: compression})
+				consume(e, 1, 10)
+				checkError(t, e.Shutdown(t.Context()), "lost 4 of 10 spans: 4 rejected", `the server rejected 4 spans: "too old`)
+				checkStats(t, e, exporter.Stats{Accepted: 10, Exported: 6, Dropped: exporter.Dropped{Rejected: 4}})
+			})
+		}
 	}
 }
 
