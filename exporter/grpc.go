@@ -77,8 +77,9 @@ func (unary) fill(b *body, p protocol, of *batch, packed bool) [][]byte {
 	return content
 }
 
-// maxMessage is how much of an answer is read: more than of other responses, for the status is behind it.
-const maxMessage = 1 << 20
+// maxMessage is how much of an answer is read: twice as much as of other responses, for the status is
+// behind it.
+const maxMessage = 2 * maxAnswer
 
 func (unary) read(resp *http.Response, p protocol) (delivery, error) {
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxMessage)) // the trailers are there at its end

@@ -406,7 +406,7 @@ func TestGRPCAnswerWithoutEnd(t *testing.T) {
 	}}})
 	e.Consume(newRecord(1))
 	checkError(t, e.Shutdown(t.Context()), "lost 1 of 1 spans: 1 rejected", "an answer without a gRPC status")
-	if n := body.read.Load(); n > 1100<<10 {
+	if n := body.read.Load(); n > 128<<10 {
 		t.Errorf("%d bytes were read", n)
 	}
 }

@@ -188,7 +188,7 @@ func TestGRPCDefaultsFitEachOther(t *testing.T) {
 }
 
 func TestGRPCPartialSuccess(t *testing.T) {
-	for length, message := range map[string]string{"short": "too old", "long": "too old, all of them: " + strings.Repeat("x", 200<<10)} {
+	for length, message := range map[string]string{"short": "too old", "long": "too old, all of them: " + strings.Repeat("x", 100<<10)} {
 		c := &grpcCollector{reply: func(context.Context, int) (*coltrace.ExportTraceServiceResponse, error) {
 			return &coltrace.ExportTraceServiceResponse{
 				PartialSuccess: &coltrace.ExportTracePartialSuccess{RejectedSpans: 4, ErrorMessage: message},

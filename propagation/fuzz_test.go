@@ -293,8 +293,8 @@ func FuzzBaggagePassesThrough(f *testing.F) {
 	})
 }
 
-// The seam finds what Extract finds, whatever the headers, and both find what a search does; and what is written for it is read as
-// the same.
+// The seam finds what Extract finds, whatever the headers, and both find what a search does; and what
+// is written for it is read as the same.
 func FuzzOrder(f *testing.F) {
 	f.Add(traceparent, "a=1,1b=2", "0", tid, sid, "1", "1:1:0:1", padded)
 	f.Add("", "", tid+"-"+sid+"-d", tid, sid, "", "", padded[:39])
